@@ -1,0 +1,387 @@
+//! How operations of the simulated driver get on.
+
+use std::ffi::CString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::{End, InFlight, OpenFile, Received, Sim};
+use crate::{
+    Completion, Driver, Errno, File, Job, Lease, Op, OpKind, OpenHow, Outcome, Outgoing, Socket,
+    Time,
+};
+
+/// How far an operation is.
+pub(super) enum State {
+    Accept {
+        listener: u32,
+    },
+    Receive {
+        socket: Socket,
+    },
+    Send {
+        socket: Socket,
+        outgoing: Outgoing,
+        sent_before: usize,
+    },
+    /// Done at a time that was drawn when it was submitted, and in the state of the world then.
+    Timed {
+        due: Time,
+        what: Timed,
+    },
+    /// Known at submission.
+    Instant(Option<Result<Outcome, Errno>>),
+}
+
+/// What takes its time.
+pub(super) enum Timed {
+    Connect {
+        to: SocketAddr,
+        from: Option<IpAddr>,
+    },
+    Open {
+        path: CString,
+        how: OpenHow,
+    },
+    Stat {
+        file: File,
+    },
+    Read {
+        file: File,
+        offset: u64,
+        buffer: Vec<u8>,
+        len: usize,
+    },
+    Offload(Job),
+    /// Already carried out.
+    Over,
+}
+
+/// What came of one look at an operation.
+struct Step {
+    result: Result<Outcome, Errno>,
+    more: bool,
+}
+
+impl State {
+    /// When it moves on by itself.
+    pub(super) fn due(&self) -> Option<Time> {
+        match self {
+            Self::Timed { what: Timed::Over, .. } => None,
+            Self::Timed { due, .. } => Some(*due),
+            _ => None,
+        }
+    }
+}
+
+/// Errors that the manual pages name and a correct user has to expect at any time.
+fn possible_errors(kind: OpKind) -> &'static [Errno] {
+    match kind {
+        OpKind::Accept => &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM],
+        OpKind::Receive => &[Errno::CONNRESET, Errno::TIMEDOUT, Errno::NOMEM],
+        OpKind::Send => &[Errno::PIPE, Errno::CONNRESET, Errno::NOBUFS],
+        OpKind::Connect => &[Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::NETUNREACH],
+        OpKind::Shutdown => &[Errno::NOTCONN],
+        OpKind::Open => &[Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM],
+        OpKind::Stat | OpKind::Read => &[Errno::IO, Errno::NOMEM],
+        OpKind::Close | OpKind::CloseFile => &[Errno::IO, Errno::INTR],
+        OpKind::Wake | OpKind::PeerName | OpKind::Offload => &[],
+    }
+}
+
+impl Sim {
+    /// The state in which an operation starts. What changes the world at once does it here.
+    pub(super) fn start(&mut self, op: Op) -> State {
+        match op {
+            Op::Accept { listener } => State::Accept { listener: listener.0 },
+            Op::Receive { socket } => {
+                self.refuse_second(socket, OpKind::Receive);
+                State::Receive { socket }
+            }
+            Op::Send { socket, outgoing } => {
+                self.refuse_second(socket, OpKind::Send);
+                let sent_before = outgoing.sent;
+                State::Send { socket, outgoing, sent_before }
+            }
+            Op::PeerName { socket } => {
+                let end = self.end(socket, OpKind::PeerName);
+                let name = end.map(|end| self.world.borrow().net.peer_name(end));
+                State::Instant(Some(name.map(Outcome::PeerName)))
+            }
+            Op::Shutdown { socket } => {
+                let end = self.end(socket, OpKind::Shutdown);
+                let done = end.map(|end| self.world.borrow_mut().net.shutdown(end));
+                State::Instant(Some(done.map(|()| Outcome::Done)))
+            }
+            Op::Close { socket } => State::Instant(Some(self.close(socket))),
+            Op::CloseFile { file } => {
+                let closed = self.inode(file, OpKind::CloseFile);
+                let closed = closed.map(|_| self.files.remove(file.0 as usize));
+                State::Instant(Some(closed.map(|_| Outcome::Done)))
+            }
+            Op::Connect { to, from } => self.timed(Timed::Connect { to, from }),
+            Op::Open { path, how } => self.timed(Timed::Open { path, how }),
+            Op::Stat { file } => self.timed(Timed::Stat { file }),
+            Op::Read { file, offset, buffer, len } => {
+                self.timed(Timed::Read { file, offset, buffer, len })
+            }
+            Op::Offload(job) => self.timed(Timed::Offload(job)),
+        }
+    }
+
+    fn timed(&mut self, what: Timed) -> State {
+        let mut world = self.world.borrow_mut();
+        let longest_ns = world.faults.file_delay_max_ns;
+        State::Timed { due: world.now() + world.delay(longest_ns), what }
+    }
+
+    /// Two sends could interleave, and two receives would part the stream between them.
+    fn refuse_second(&self, socket: Socket, kind: OpKind) {
+        if self.operations_on(socket).any(|op| op.kind == kind) {
+            self.world.borrow_mut().violation(format_args!("second {kind:?} on {socket:?}"));
+        }
+    }
+
+    fn operations_on(&self, socket: Socket) -> impl Iterator<Item = &InFlight> {
+        let is_on = move |state: &State| match state {
+            State::Receive { socket: on } | State::Send { socket: on, .. } => *on == socket,
+            _ => false,
+        };
+        self.ops.iter().map(|(_, op)| op).filter(move |op| is_on(&op.state))
+    }
+
+    fn close(&mut self, socket: Socket) -> Result<Outcome, Errno> {
+        let end = self.end(socket, OpKind::Close)?;
+        if let Some(op) = self.operations_on(socket).next() {
+            let kind = op.kind;
+            self.world.borrow_mut().violation(format_args!("{socket:?} closed during {kind:?}"));
+        }
+        self.sockets.remove(socket.0 as usize);
+        self.world.borrow_mut().net.close(end);
+        Ok(Outcome::Done)
+    }
+
+    /// Moves every operation on as far as the world allows now. What one does may be what another
+    /// waits for.
+    pub(super) fn progress(&mut self) {
+        let mut keys: Vec<usize> = self.ops.iter().map(|(key, _)| key).collect();
+        loop {
+            let before = self.world.borrow().net.activity;
+            let mut has_moved = false;
+            self.world.borrow_mut().rng.shuffle(&mut keys);
+            for key in &keys {
+                while !self.ops[*key].has_ended
+                    && let Some(step) = self.step(*key)
+                {
+                    has_moved = true;
+                    self.queue(*key, step);
+                }
+            }
+            if !has_moved && self.world.borrow().net.activity == before {
+                return;
+            }
+        }
+    }
+
+    /// Notes what came of an operation, to be given now or later.
+    fn queue(&mut self, key: usize, step: Step) {
+        let mut world = self.world.borrow_mut();
+        let lateness = world.faults.late_completion;
+        let delay = if world.chance(lateness) { 5_000_000 } else { 0 };
+        let time = world.now() + world.delay(delay);
+        let op = &mut self.ops[key];
+        let time = op.ready.back().map_or(time, |(before, _)| time.max(*before));
+        let Step { result, more } = step;
+        let (token, kind) = (op.token, op.kind);
+        op.ready.push_back((time, Completion { token, kind, more, result }));
+        op.has_ended = !more;
+    }
+
+    /// Looks at one operation; what came of it, if anything.
+    fn step(&mut self, key: usize) -> Option<Step> {
+        let end = |result| Some(Step { result, more: false });
+        let mut state = std::mem::replace(&mut self.ops[key].state, State::Instant(None));
+        let (kind, is_cancelled) = (self.ops[key].kind, self.ops[key].is_cancelled);
+        let step = match &mut state {
+            State::Instant(result) => result.take().map(|result| {
+                let result = self.injected(kind).map_or(result, Err);
+                Step { result, more: false }
+            }),
+            State::Accept { .. } | State::Receive { .. } if is_cancelled => {
+                end(Err(Errno::CANCELED))
+            }
+            State::Accept { listener } => self.step_accept(*listener),
+            State::Receive { socket } => self.step_receive(*socket),
+            State::Send { socket, outgoing, sent_before } => {
+                let result = self.step_send(*socket, outgoing, *sent_before, is_cancelled);
+                result.and_then(|result| {
+                    end(result.map(|()| Outcome::Sent(std::mem::take(outgoing))))
+                })
+            }
+            State::Timed { due, what } => {
+                let is_due = *due <= self.now();
+                let what = is_due.then(|| std::mem::replace(what, Timed::Over));
+                what.and_then(|what| end(self.carry_out(what, kind, is_cancelled)))
+            }
+        };
+        self.ops[key].state = state;
+        step
+    }
+
+    /// An error, if this is the moment for one.
+    fn injected(&self, kind: OpKind) -> Option<Errno> {
+        let mut world = self.world.borrow_mut();
+        let errors = possible_errors(kind);
+        let frequency = world.faults.error;
+        (!errors.is_empty() && world.chance(frequency))
+            .then(|| errors[world.rng.usize(..errors.len())])
+    }
+
+    fn goes_on(&self) -> bool {
+        let mut world = self.world.borrow_mut();
+        let early_end = world.faults.early_end;
+        !world.chance(early_end)
+    }
+
+    fn step_accept(&mut self, listener: u32) -> Option<Step> {
+        if !self.world.borrow().net.can_accept(listener) {
+            return None;
+        }
+        if let Some(errno) = self.injected(OpKind::Accept) {
+            return Some(Step { result: Err(errno), more: false });
+        }
+        let end = self.world.borrow_mut().net.accept(listener)?;
+        let result = Ok(Outcome::Accepted(self.new_socket(end)));
+        Some(Step { result, more: self.goes_on() })
+    }
+
+    fn new_socket(&mut self, end: End) -> Socket {
+        Socket(u32::try_from(self.sockets.insert(end)).expect("few sockets"))
+    }
+
+    fn step_receive(&mut self, socket: Socket) -> Option<Step> {
+        let end = |result| Some(Step { result, more: false });
+        let Some(&place) = self.sockets.get(socket.0 as usize) else {
+            return end(Err(Errno::BADF));
+        };
+        let available = self.world.borrow().net.can_receive(place)?;
+        if let Some(errno) = self.injected(OpKind::Receive) {
+            return end(Err(errno));
+        }
+        let mut world = self.world.borrow_mut();
+        let mut bytes = Vec::new();
+        let mut len = available.clamp(1, world.faults.receive_buffer_bytes);
+        let short_receive = world.faults.short_receive;
+        if world.chance(short_receive) {
+            len = world.rng.usize(1..=len);
+        }
+        if available > 0 && self.free_buffers.is_empty() {
+            self.counters.out_of_buffers += 1;
+            return end(Err(Errno::NOBUFS));
+        }
+        let received = world.net.receive(place, len, &mut bytes);
+        drop(world);
+        match received {
+            Err(errno) => end(Err(errno)),
+            Ok(Received::EndOfStream) => end(Ok(Outcome::EndOfStream)),
+            Ok(Received::Nothing) => None,
+            Ok(Received::Bytes(len)) => {
+                let id = self.free_buffers.pop()?;
+                let buffer = &mut self.buffers[id as usize];
+                buffer.bytes = bytes;
+                buffer.is_leased = true;
+                let len = u32::try_from(len).expect("a buffer's size");
+                let result = Ok(Outcome::Received(Lease { id, len }));
+                Some(Step { result, more: self.goes_on() })
+            }
+        }
+    }
+
+    /// Moves a send on; what came of it if it has ended.
+    fn step_send(
+        &mut self,
+        socket: Socket,
+        outgoing: &mut Outgoing,
+        sent_before: usize,
+        is_cancelled: bool,
+    ) -> Option<Result<(), Errno>> {
+        // What was sent counts, whatever happened after that.
+        let ended = |outgoing: &Outgoing, errno| {
+            Some(if outgoing.sent > sent_before { Ok(()) } else { Err(errno) })
+        };
+        let Some(&end) = self.sockets.get(socket.0 as usize) else {
+            return ended(outgoing, Errno::BADF);
+        };
+        let mut world = self.world.borrow_mut();
+        loop {
+            let (first, second) = outgoing.unsent();
+            let next = if first.is_empty() { second } else { first };
+            if next.is_empty() {
+                return Some(Ok(()));
+            }
+            match world.net.send(end, next) {
+                Err(errno) => return ended(outgoing, errno),
+                Ok(0) => break,
+                Ok(sent) => outgoing.sent += sent,
+            }
+            let short_send = world.faults.short_send;
+            if world.chance(short_send) {
+                return Some(Ok(()));
+            }
+        }
+        drop(world);
+        if is_cancelled {
+            return ended(outgoing, Errno::CANCELED);
+        }
+        self.injected(OpKind::Send).and_then(|errno| ended(outgoing, errno))
+    }
+
+    fn carry_out(
+        &mut self,
+        what: Timed,
+        kind: OpKind,
+        is_cancelled: bool,
+    ) -> Result<Outcome, Errno> {
+        if let Some(errno) = self.injected(kind) {
+            return Err(errno);
+        }
+        match what {
+            Timed::Connect { .. } if is_cancelled => Err(Errno::CANCELED),
+            Timed::Connect { to, from } => {
+                let from = SocketAddr::new(from.unwrap_or(Ipv4Addr::LOCALHOST.into()), 0);
+                let end = self.world.borrow_mut().net.connect(from, to)?;
+                Ok(Outcome::Connected(self.new_socket(end)))
+            }
+            Timed::Open { path, how } => self.open(path.as_bytes(), how),
+            Timed::Stat { file } => {
+                let inode = self.inode(file, OpKind::Stat)?;
+                Ok(Outcome::Stat(self.world.borrow().files.stat(inode)))
+            }
+            Timed::Read { file, offset, mut buffer, len } => {
+                let inode = self.readable_inode(file)?;
+                let mut world = self.world.borrow_mut();
+                let short_read = world.faults.short_read;
+                let len =
+                    if world.chance(short_read) { world.rng.usize(1..=len.max(1)) } else { len };
+                buffer.extend_from_slice(world.files.read(inode, offset, len)?);
+                Ok(Outcome::Read(buffer))
+            }
+            Timed::Offload(job) => {
+                let run = std::panic::AssertUnwindSafe(|| job.run());
+                Ok(Outcome::Offloaded(std::panic::catch_unwind(run).ok()))
+            }
+            Timed::Over => unreachable!("carried out once"),
+        }
+    }
+
+    fn open(&mut self, path: &[u8], how: OpenHow) -> Result<Outcome, Errno> {
+        let inode = match how {
+            OpenHow::Root => self.world.borrow().files.open_root(path)?,
+            OpenHow::Beneath(root) => {
+                let root = self.inode(root, OpKind::Open)?;
+                self.world.borrow().files.open_beneath(root, path)?
+            }
+        };
+        let is_path = how == OpenHow::Root;
+        let file = self.files.insert(OpenFile { inode, is_path });
+        Ok(Outcome::Opened(File(u32::try_from(file).expect("few files"))))
+    }
+}
