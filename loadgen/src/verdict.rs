@@ -1,0 +1,272 @@
+//! Whether the figures of a run mean anything.
+
+use serde::Serialize;
+
+use crate::tally::Tally;
+
+/// From this share of its core on, a worker thread is the limit and not the server.
+const BUSY_SHARE_MAX: f64 = 0.97;
+/// More errors than this share of the requests, and the load was not the one that was asked for.
+const ERROR_SHARE_MAX: f64 = 0.01;
+
+/// What a run's figures are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// They are the server's.
+    Valid,
+    /// They show what the load generator could do.
+    ClientBound,
+    /// They are not to be used.
+    Invalid,
+}
+
+impl Verdict {
+    /// The exit code of a run with this verdict.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Valid | Self::ClientBound => 0,
+            Self::Invalid => 3,
+        }
+    }
+}
+
+/// What is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The counts of all workers.
+    pub tally: &'a Tally,
+    /// How many requests were to be answered, if that was the goal.
+    pub wanted: Option<u64>,
+    /// The share of the window that the busiest worker thread was on its core.
+    pub busiest: f64,
+}
+
+/// Judges a run; with the verdict come its reasons, in words.
+#[must_use]
+pub fn judge(evidence: &Evidence<'_>) -> (Verdict, Vec<String>) {
+    let mut reasons = broken_laws(evidence.tally);
+    reasons.extend(unserved(evidence.tally));
+    reasons.extend(unasked(evidence));
+    reasons.extend(unanswered(evidence));
+    reasons.extend(too_many_errors(evidence.tally));
+    let mut verdict = if reasons.is_empty() { Verdict::Valid } else { Verdict::Invalid };
+    if evidence.busiest >= BUSY_SHARE_MAX {
+        reasons.push(format!(
+            "the busiest thread of rimload used {:.0} % of its core: this is what rimload could \
+             do, and the server may do more; give it more cores (--cores)",
+            evidence.busiest * 100.0
+        ));
+        if verdict == Verdict::Valid {
+            verdict = Verdict::ClientBound;
+        }
+    }
+    (verdict, reasons)
+}
+
+fn broken_laws(tally: &Tally) -> Vec<String> {
+    let broken = tally.laws().into_iter().filter(|(_, holds)| !holds);
+    broken
+        .map(|(law, _)| format!("rimload lost count, please report it: not true that {law}"))
+        .collect()
+}
+
+/// What is wrong with the connections.
+fn unserved(tally: &Tally) -> Vec<String> {
+    let connections = &tally.connections;
+    let (requested, opened) = (connections.requested, connections.opened);
+    let mut reasons = Vec::new();
+    if opened < requested {
+        reasons.push(format!(
+            "{} of {requested} connections were not opened: {} refused, {} not in time or for \
+             other reasons",
+            requested.saturating_sub(opened),
+            connections.refused,
+            connections.not_opened()
+        ));
+    }
+    if connections.starved > 0 {
+        reasons.push(format!(
+            "{} of {opened} connections were starved: they asked and got no complete answer",
+            connections.starved
+        ));
+    }
+    reasons
+}
+
+/// Where there are requests for all, a connection that was never asked was not there when it should
+/// have been.
+fn unasked(evidence: &Evidence<'_>) -> Option<String> {
+    let connections = &evidence.tally.connections;
+    let is_enough = evidence.wanted.is_none_or(|wanted| wanted >= connections.opened);
+    (connections.idle > 0 && is_enough).then(|| {
+        format!(
+            "{} of {} connections were never asked: they were closed, or the run was ended, before \
+             their turn",
+            connections.idle, connections.opened
+        )
+    })
+}
+
+/// What is wrong with the number of answers.
+fn unanswered(evidence: &Evidence<'_>) -> Option<String> {
+    let answered = evidence.tally.requests.answered;
+    match evidence.wanted {
+        Some(wanted) if evidence.tally.gave_up => Some(format!(
+            "only {answered} of {wanted} requests were answered, and then none for so long that \
+             the run was ended (--give-up-after)"
+        )),
+        _ if answered == 0 => Some("nothing was answered".to_owned()),
+        _ => None,
+    }
+}
+
+fn too_many_errors(tally: &Tally) -> Option<String> {
+    let (errors, sent) = (tally.errors.total(), tally.requests.sent);
+    if errors as f64 <= sent as f64 * ERROR_SHARE_MAX {
+        return None;
+    }
+    Some(format!(
+        "{errors} errors with {sent} requests are more than {:.0} %: {}",
+        ERROR_SHARE_MAX * 100.0,
+        tally.errors.in_words()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::errors::ErrorClass;
+    use crate::tally::{Connections, Requests};
+
+    /// A run with nothing wrong: 64 connections, 1,000 answers, 64 requests out at the end.
+    fn good() -> Tally {
+        let mut tally = Tally {
+            connections: Connections {
+                requested: 64,
+                opened: 64,
+                served: 64,
+                ..Connections::default()
+            },
+            requests: Requests { sent: 1_064, answered: 1_000, failed: 0, outstanding: 64 },
+            ..Tally::default()
+        };
+        for _ in 0..1_000 {
+            tally.latency.answered(Duration::from_micros(100));
+        }
+        tally
+    }
+
+    fn verdict(tally: &Tally, busiest: f64) -> (Verdict, String) {
+        let (verdict, reasons) = judge(&Evidence { tally, wanted: None, busiest });
+        (verdict, reasons.join("\n"))
+    }
+
+    #[track_caller]
+    fn assert_invalid(change: impl FnOnce(&mut Tally), because: &str) {
+        let mut tally = good();
+        change(&mut tally);
+        let (verdict, reasons) = verdict(&tally, 0.5);
+        assert_eq!(verdict, Verdict::Invalid);
+        assert!(reasons.contains(because), "{reasons}");
+        assert_eq!(reasons.lines().count(), 1, "{reasons}");
+    }
+
+    #[test]
+    fn a_good_run_is_valid_without_reasons() {
+        assert_eq!(verdict(&good(), 0.5), (Verdict::Valid, String::new()));
+    }
+
+    #[test]
+    fn what_makes_a_run_invalid() {
+        assert_invalid(
+            |tally| {
+                tally.connections.served = 61;
+                tally.connections.starved = 3;
+            },
+            "3 of 64 connections were starved",
+        );
+        assert_invalid(
+            |tally| {
+                tally.connections.requested = 100;
+                tally.connections.refused = 6;
+            },
+            "36 of 100 connections were not opened: 6 refused, 30 not in time",
+        );
+        assert_invalid(
+            |tally| {
+                tally.connections.served = 60;
+                tally.connections.idle = 4;
+            },
+            "4 of 64 connections were never asked",
+        );
+        assert_invalid(|tally| tally.requests.sent += 1, "sent = answered + failed + outstanding");
+        assert_invalid(
+            |tally| {
+                tally.requests = Requests { sent: 64, answered: 0, failed: 0, outstanding: 64 };
+                tally.latency = crate::latency::Latency::default();
+            },
+            "nothing was answered",
+        );
+        assert_invalid(
+            |tally| {
+                tally.requests.sent += 11;
+                tally.requests.failed += 11;
+                tally.errors.count_many(ErrorClass::ShortBody, 11);
+            },
+            "11 errors with 1075 requests are more than 1 %: short_body 11",
+        );
+    }
+
+    #[test]
+    fn with_fewer_requests_than_connections_some_are_idle() {
+        let mut tally = good();
+        tally.connections.served = 10;
+        tally.connections.idle = 54;
+        let judged =
+            |wanted| judge(&Evidence { tally: &tally, wanted: Some(wanted), busiest: 0.1 });
+        assert_eq!(judged(10).0, Verdict::Valid);
+        assert_eq!(judged(1_000).0, Verdict::Invalid);
+    }
+
+    #[test]
+    fn a_few_errors_are_only_shown() {
+        let mut tally = good();
+        tally.requests.sent += 10;
+        tally.requests.failed += 10;
+        tally.errors.count_many(ErrorClass::BadStatus, 10);
+        assert_eq!(verdict(&tally, 0.5).0, Verdict::Valid);
+    }
+
+    #[test]
+    fn a_busy_client_is_marked_but_does_not_make_a_bad_run_better() {
+        let (bound, reasons) = verdict(&good(), 0.98);
+        assert_eq!(bound, Verdict::ClientBound);
+        assert!(reasons.contains("98 %"), "{reasons}");
+        let mut starved = good();
+        starved.connections.served -= 1;
+        starved.connections.starved += 1;
+        let (invalid, reasons) = verdict(&starved, 1.0);
+        assert_eq!(invalid, Verdict::Invalid);
+        assert_eq!(reasons.lines().count(), 2, "{reasons}");
+    }
+
+    #[test]
+    fn a_run_that_was_given_up_is_invalid() {
+        let tally = Tally { gave_up: true, ..good() };
+        let evidence = Evidence { tally: &tally, wanted: Some(5_000), busiest: 0.1 };
+        let (verdict, reasons) = judge(&evidence);
+        assert_eq!(verdict, Verdict::Invalid);
+        assert!(reasons[0].contains("only 1000 of 5000 requests"), "{reasons:?}");
+    }
+
+    #[test]
+    fn only_an_invalid_run_has_an_exit_code_of_its_own() {
+        let codes =
+            [Verdict::Valid, Verdict::ClientBound, Verdict::Invalid].map(Verdict::exit_code);
+        assert_eq!(codes, [0, 0, 3]);
+    }
+}

@@ -1,0 +1,7 @@
+//! The program against servers that lie, starve, break off or are not there.
+
+mod lies;
+mod runs;
+mod server;
+mod tool;
+mod usage;
