@@ -188,6 +188,9 @@ impl Epoll {
         if let Some(armed) = state.receive.take_if(is_it) {
             self.ready.push(armed.complete(OpKind::Receive, false, canceled));
         } else if let Some(sending) = state.send.take_if(|sending| sending.armed.id == id) {
+            // There may be some room: the kernel tells of it only when a third of the buffer is
+            // free. Whoever sends the rest is to find out, as on io_uring.
+            state.writable = true;
             self.ready.push(sending.end(Errno::CANCELED));
         } else if let Some(armed) = state.connect.take_if(is_it) {
             self.sockets.remove(number);
