@@ -204,9 +204,14 @@ impl Connection {
         };
         // A file that was opened for this answer, and that the answer then was not about.
         self.drop_body(files);
+        let is_joined = matches!(body, Body::Empty);
         self.exchange.body = body;
-        if then == Then::NextRequest {
-            self.protocol.discard_content(request.framing);
+        match then {
+            Then::NextRequest => self.protocol.discard_content(request.framing),
+            // Much of it will still be on its way when it has been sent: a client that sends
+            // something all the same would destroy it.
+            Then::Close if !is_joined => return Some(Then::Linger(CloseReason::LastAnswer)),
+            Then::Close | Then::Linger(_) => {}
         }
         Some(then)
     }

@@ -6,12 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rim_driver::{Driver, Epoll, Kind, Listener, Settings, Uring};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::Shutdown;
 
 use crate::files::FileSettings;
+use crate::limits::QUEUE_EMPTIES_WITHIN;
 use crate::mailbox::Mailbox;
 use crate::snapshot::Snapshot;
 use crate::worker::{Mailboxes, Message, Worker, WorkerSettings};
@@ -90,9 +93,15 @@ impl Crew {
         Ok(started)
     }
 
-    /// Refuses new connections, and tells all workers to finish and end.
+    /// Refuses new connections, once those in the queues have been accepted, and tells all workers to
+    /// finish and end.
     pub(crate) fn drain(&self) {
+        let give_up = Instant::now() + QUEUE_EMPTIES_WITHIN;
         for listener in self.settings.listeners.iter().flatten() {
+            // Whoever waits to be accepted would be reset.
+            while has_queue(listener) && Instant::now() < give_up {
+                thread::sleep(Duration::from_millis(1));
+            }
             // A listener that does not listen any more is what is wanted.
             let _ = rustix::net::shutdown(listener, Shutdown::Both);
         }
@@ -107,6 +116,14 @@ impl Crew {
             mailbox.send(Message::Stop);
         }
     }
+}
+
+/// Whether connections wait to be accepted.
+fn has_queue(listener: &TcpListener) -> bool {
+    let mut polled = [PollFd::new(listener, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // One that listens no more is readable as well, and hung up.
+    poll(&mut polled, Some(&now)).is_ok_and(|_| polled[0].revents() == PollFlags::IN)
 }
 
 /// The life of a worker's thread.

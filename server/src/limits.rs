@@ -19,6 +19,8 @@ pub(crate) const LINGER_BYTES_MAX: usize = 256 << 10;
 pub(crate) const LINGER_AT_MOST: Duration = Duration::from_secs(2);
 /// Idle connections of a server that is to stop are closed after this time without a request.
 pub(crate) const DRAIN_IDLE_AT_MOST: Duration = Duration::from_secs(1);
+/// How long a server that is to stop waits for its workers to accept who is in the queue.
+pub(crate) const QUEUE_EMPTIES_WITHIN: Duration = Duration::from_millis(100);
 /// How long accepting rests when the system is out of descriptors or memory.
 pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// Attempts at reading a file that keeps changing.
