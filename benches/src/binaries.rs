@@ -1,0 +1,156 @@
+//! The programs that a suite starts: built, or found.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rim_driver::CoreList;
+use serde::{Serialize, Serializer};
+
+use crate::checkout;
+use crate::failure::CannotRun;
+use crate::group::Group;
+use crate::stop::Stop;
+use crate::target::{Artifact, Program, Target};
+
+/// Where servers are that only root is expected to start, besides `PATH`.
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/// As long as makes no difference.
+const FOREVER: Duration = Duration::from_secs(1 << 32);
+
+/// A program that can be started.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Binary {
+    #[serde(serialize_with = "as_shown")]
+    pub(crate) path: PathBuf,
+    pub(crate) blake3: String,
+    /// What it says of its version.
+    pub(crate) version: Option<String>,
+}
+
+/// The folder that cargo puts programs into, or that was named instead.
+#[derive(Clone, Debug)]
+pub(crate) struct Binaries {
+    folder: PathBuf,
+}
+
+/// The load generator, as cargo builds it.
+pub(crate) fn rimload() -> Artifact {
+    Artifact { package: "rimload".into(), name: "rimload".into(), is_example: false }
+}
+
+impl Binaries {
+    /// Uses what there is in a folder.
+    pub(crate) fn given(folder: &Path) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Builds what is needed, optimised. Cargo shows its progress itself.
+    pub(crate) fn build(artifacts: &BTreeSet<Artifact>, stop: &Stop) -> Result<Self, CannotRun> {
+        let root = checkout::root();
+        if !root.join("Cargo.toml").is_file() {
+            return Err(CannotRun::NoCheckout(root.into()));
+        }
+        let target = target_folder(root);
+        let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.current_dir(root).stdin(Stdio::null());
+        command.args(["build", "--release", "--target-dir"]).arg(&target);
+        for artifact in artifacts {
+            let kind = if artifact.is_example { "--example" } else { "--bin" };
+            command.args(["--package", &artifact.package, kind, &artifact.name]);
+        }
+        let cargo = Group::start(&mut command, &CoreList::allowed()).map_err(CannotRun::NoCargo)?;
+        let end = stop.wait(FOREVER, || cargo.end())?;
+        if end.and_then(|end| end.code()) != Some(0) {
+            return Err(CannotRun::NotBuilt);
+        }
+        Ok(Self { folder: target.join("release") })
+    }
+
+    /// The program of a target; none if it is not installed.
+    pub(crate) fn find(&self, target: &Target) -> Result<Option<Binary>, CannotRun> {
+        let path = match &target.program {
+            Program::Built(artifact) => self.path(artifact),
+            Program::Path(path) => path.clone(),
+            Program::Installed { name, .. } => match find_installed(name) {
+                Some(path) => path,
+                None => return Ok(None),
+            },
+        };
+        inspect(&path, &target.version).map(Some)
+    }
+
+    /// The load generator.
+    pub(crate) fn find_rimload(&self) -> Result<Binary, CannotRun> {
+        inspect(&self.path(&rimload()), &["--version".into()])
+    }
+
+    fn path(&self, artifact: &Artifact) -> PathBuf {
+        let folder = if artifact.is_example { "examples" } else { "" };
+        self.folder.join(folder).join(&artifact.name)
+    }
+}
+
+/// Where a program is that a package has installed.
+pub(crate) fn find_installed(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = env::split_paths(&path).chain(SYSTEM_FOLDERS.iter().map(PathBuf::from));
+    let is_executable = |path: &PathBuf| {
+        fs::metadata(path)
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    folders.map(|folder| folder.join(name)).find(is_executable)
+}
+
+/// The target folder that this program was built into; that of the checkout if it lies elsewhere.
+fn target_folder(root: &Path) -> PathBuf {
+    let program = env::current_exe().ok();
+    let folder = program.as_deref().and_then(Path::parent).and_then(Path::parent);
+    let is_cargos = |folder: &&Path| folder.join("CACHEDIR.TAG").is_file();
+    folder.filter(is_cargos).map_or_else(|| root.join("target"), Path::to_path_buf)
+}
+
+fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    checkout::shown(path).serialize(serializer)
+}
+
+fn inspect(path: &Path, version: &[String]) -> Result<Binary, CannotRun> {
+    let blake3 = hash(path).map_err(|_| CannotRun::NoProgram(path.into()))?;
+    let version = if version.is_empty() { None } else { tell(path, version) };
+    Ok(Binary { path: path.into(), blake3, version })
+}
+
+fn hash(path: &Path) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(fs::File::open(path)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// What a program says, on whichever output.
+fn tell(path: &Path, arguments: &[String]) -> Option<String> {
+    let output = Command::new(path).args(arguments).stdin(Stdio::null()).output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn installed_programs_are_found() {
+        let shell = find_installed("sh").unwrap();
+        assert!(shell.is_absolute());
+        let binary = inspect(&shell, &["-c".into(), "echo one; echo two >&2".into()]).unwrap();
+        assert_eq!(binary.version.as_deref(), Some("one\ntwo"));
+        assert_eq!(binary.blake3.len(), 64);
+        assert_eq!(find_installed("no-such-program-anywhere"), None);
+        assert!(matches!(inspect(Path::new("/nowhere"), &[]), Err(CannotRun::NoProgram(_))));
+    }
+}
