@@ -1,7 +1,7 @@
 //! One worker: a driver, its share of the connections, and a loop over completions.
 //!
 //! It reads no clock and starts no thread, so that it runs on any driver; threads, cores and
-//! phases are the business of [`crate::run`].
+//! phases are the business of `run`.
 
 mod events;
 #[cfg(test)]

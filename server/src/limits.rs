@@ -1,5 +1,5 @@
 //! The constants that bound what one peer or one file can make the server do. What an operator may
-//! want to change is a setting instead: [`crate::Config`].
+//! want to change is a setting instead: [`crate::config::Config`].
 
 use std::time::Duration;
 
