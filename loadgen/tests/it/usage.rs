@@ -33,7 +33,7 @@ fn a_command_line_that_makes_no_sense_is_code_2() {
 fn what_this_machine_does_not_have_is_code_1() {
     for (line, says) in [
         ("http://name.invalid/", "cannot resolve name.invalid"),
-        ("http://127.0.0.1:1/ --cores 1000", "there is no core 1000"),
+        ("http://127.0.0.1:1/ --cores 1000", "no core 1000 here that may be used; choose from"),
         ("http://127.0.0.1:1/ --json /nowhere/result.json", "cannot write to /nowhere/result.json"),
         ("http://127.0.0.1:1/ --hdr /nowhere/times.hlog", "cannot write to /nowhere/times.hlog"),
         ("http://[::1]:1/ -c 70000 --cores 0", "70000 connections"),
