@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use rim_driver::BlockingFiles;
 use tempfile::TempDir;
 
+use super::finding::ASK_AGAIN_AFTER;
 use super::*;
 
 /// Several workers' files over one directory, and everything between them.
