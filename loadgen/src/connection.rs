@@ -50,7 +50,7 @@ pub(crate) enum Next {
     /// The answer is whole.
     Answered {
         /// It took so long.
-        took: Duration,
+        took: Times,
         /// It says this.
         answer: Answer,
     },
@@ -60,6 +60,16 @@ pub(crate) enum Next {
     Broken(ErrorClass),
     /// Nothing was asked, and the server closed the connection, as it may.
     Closed,
+}
+
+/// How long a request took, or has taken so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// Since it was due: since the window began, or the request before it ended. It may have had to
+    /// wait for a new socket.
+    pub(crate) latency: Duration,
+    /// Since it was sent.
+    pub(crate) service: Duration,
 }
 
 /// One connection of the run; over time it may have one socket after another.
@@ -76,6 +86,10 @@ pub(crate) struct Connection {
     reader: ResponseReader,
     /// Requests that were sent on this socket.
     asked_here: u64,
+    /// When its last request ended, or the window began: since then the next one is due.
+    pub(crate) due: Time,
+    /// When its last answer came, or the window began.
+    pub(crate) last_answer: Time,
     pub(crate) opened: Opened,
     pub(crate) was_asked: bool,
     pub(crate) was_served: bool,
@@ -102,12 +116,22 @@ impl Connection {
         matches!(self.life, Life::Idle | Life::Asking(_))
     }
 
-    /// When the request was sent that has no answer yet, if there is one.
-    pub(crate) fn asking_since(&self) -> Option<Time> {
+    /// How long the request has taken so far that has no answer yet, if there is one.
+    #[inline]
+    pub(crate) fn times(&self, now: Time) -> Option<Times> {
         match self.life {
-            Life::Asking(since) => Some(since),
+            Life::Asking(sent) => Some(self.times_since(sent, now)),
             _ => None,
         }
+    }
+
+    fn times_since(&self, sent: Time, now: Time) -> Times {
+        Times { latency: now.since(self.due), service: now.since(sent) }
+    }
+
+    /// Whether it would ask if it had a socket.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.opened == Opened::Yes && self.was_asked && !self.is_open()
     }
 
     /// Whether the server has been asked for anything on this socket.
@@ -137,10 +161,10 @@ impl Connection {
     #[inline]
     pub(crate) fn received(&mut self, bytes: &[u8], now: Time) -> Next {
         match self.life {
-            Life::Asking(since) => match self.reader.read(bytes) {
+            Life::Asking(sent) => match self.reader.read(bytes) {
                 Ok(Progress::Partial) => Next::Wait,
                 Ok(Progress::Complete { taken, answer }) if taken == bytes.len() => {
-                    self.answered(answer, since, now)
+                    self.answered(answer, sent, now)
                 }
                 Ok(Progress::Complete { .. }) => Next::Failed(ErrorClass::ExtraBytes),
                 // Where an answer has just ended, what is no answer is a rest of it.
@@ -155,8 +179,8 @@ impl Connection {
     /// The server will send nothing more.
     pub(crate) fn ended(&mut self, now: Time) -> Next {
         match self.life {
-            Life::Asking(since) => match self.reader.end() {
-                Ok(answer) => self.answered(answer, since, now),
+            Life::Asking(sent) => match self.reader.end() {
+                Ok(answer) => self.answered(answer, sent, now),
                 Err(fault) => Next::Failed(fault.into()),
             },
             Life::Idle => Next::Closed,
@@ -178,10 +202,12 @@ impl Connection {
     }
 
     #[inline]
-    fn answered(&mut self, answer: Answer, since: Time, now: Time) -> Next {
+    fn answered(&mut self, answer: Answer, sent: Time, now: Time) -> Next {
+        let took = self.times_since(sent, now);
         self.life = Life::Idle;
         self.was_served = true;
-        Next::Answered { took: now.since(since), answer }
+        (self.due, self.last_answer) = (now, now);
+        Next::Answered { took, answer }
     }
 
     /// Its socket is closed.
@@ -210,13 +236,15 @@ mod tests {
     }
 
     fn ask(connection: &mut Connection) {
+        connection.due = at(10);
         connection.asked(OpId(1), Method::Get, at(10));
         connection.send = None;
     }
 
     fn answered(stays_open: bool, micros: u64) -> Next {
+        let micros = Duration::from_micros(micros);
         Next::Answered {
-            took: Duration::from_micros(micros),
+            took: Times { latency: micros, service: micros },
             answer: Answer { status: 200, stays_open },
         }
     }
@@ -231,9 +259,22 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_waits_for_a_socket_is_late_all_the_same() {
+        let mut connection = asked();
+        connection.received(OK, at(30));
+        connection.closed();
+        assert!(connection.is_cut_off());
+        connection.connected(Socket(2));
+        connection.asked(OpId(2), Method::Get, at(100));
+        let times = connection.times(at(110)).unwrap();
+        assert_eq!((times.latency.as_micros(), times.service.as_micros()), (80, 10));
+    }
+
+    #[test]
     fn it_is_not_ready_before_the_last_request_has_left() {
         let mut connection = Connection::default();
         connection.connected(Socket(1));
+        connection.due = at(10);
         connection.asked(OpId(1), Method::Get, at(10));
         assert_eq!(connection.received(OK, at(11)), answered(true, 1));
         assert!(!connection.is_ready());

@@ -1,7 +1,7 @@
 //! How long answers took.
 //!
-//! A request that has no answer when the run ends did take at least as long as it had waited: it is
-//! a right-censored sample, and leaving it out would hide just those that waited longest. Quantiles
+//! A request that failed, or has no answer when the run ends, did take at least as long as it had
+//! waited: it is a right-censored sample, and leaving it out would hide just those that waited longest. Quantiles
 //! come from the estimator of Kaplan and Meier; where too many samples are censored to know one, it
 //! is a lower bound and says so.
 
@@ -59,9 +59,28 @@ impl Latency {
         self.answered.saturating_record(nanos(took));
     }
 
-    /// Records a request that had waited so long for its answer when the run ended.
+    /// Records a request that had waited so long without an answer when it failed, or when the run
+    /// ended.
     pub fn unanswered(&mut self, waited: Duration) {
         self.censored.saturating_record(nanos(waited));
+    }
+
+    /// The longest that an answer took.
+    #[must_use]
+    pub fn longest_answer(&self) -> Duration {
+        Duration::from_nanos(self.answered.max())
+    }
+
+    /// The time within which half of the answers came.
+    #[must_use]
+    pub fn median_answer(&self) -> Duration {
+        Duration::from_nanos(self.answered.value_at_quantile(0.5))
+    }
+
+    /// How many requests without an answer were recorded.
+    #[must_use]
+    pub fn unanswered_count(&self) -> u64 {
+        self.censored.len()
     }
 
     /// How many answers were recorded.

@@ -64,9 +64,10 @@ pub struct Report {
     pub bytes: u64,
     /// Bytes received per second.
     pub bytes_per_s: f64,
-    /// Times from the moment when a request was to be sent.
+    /// Times from the moment when a request was to be sent: when the one before it ended, even if a
+    /// new connection had to be opened first.
     pub latency_us: Summary,
-    /// Times from the moment when a request was sent; in a closed loop, the same.
+    /// Times from the moment when a request was sent.
     pub service_us: Summary,
     /// Errors by class.
     pub errors: BTreeMap<&'static str, u64>,
@@ -85,6 +86,7 @@ pub struct ConnectionCounts {
     pub served: u64,
     pub idle: u64,
     pub starved: u64,
+    pub silent: u64,
     pub reset: u64,
     pub reconnects: u64,
 }
@@ -93,12 +95,13 @@ pub struct ConnectionCounts {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[expect(missing_docs, reason = "named as the counts they come from, which are documented")]
 pub struct RequestCounts {
-    /// Due; in a closed loop a request is sent when it is due.
+    /// Due: sent, or unsent.
     pub scheduled: u64,
     pub sent: u64,
     pub answered: u64,
     pub failed: u64,
     pub outstanding: u64,
+    pub unsent: u64,
 }
 
 /// How the load generator itself did.
@@ -114,6 +117,8 @@ pub struct Client {
     pub cpu_percent: f64,
     /// The same of the busiest of them.
     pub busiest_percent: f64,
+    /// The largest share of the window that one of them waited for its core, because others used it.
+    pub waiting_percent: f64,
     /// Processor time for each answer.
     pub cpu_us_per_answer: f64,
     /// The longest time between two looks at the driver, waiting not counted.
@@ -133,9 +138,13 @@ impl Report {
         let elapsed = tally.ended.since(facts.start);
         let per_second = |count: u64| ratio(count as f64, elapsed.as_secs_f64());
         let client = client(tally, &facts, elapsed);
-        let busiest = client.busiest_percent / 100.0;
-        let (verdict, reasons) = judge(&Evidence { tally, wanted: facts.wanted, busiest });
-        let times = tally.latency.summary();
+        let (verdict, reasons) = judge(&Evidence {
+            tally,
+            wanted: facts.wanted,
+            elapsed,
+            busiest: client.busiest_percent / 100.0,
+            waited: client.waiting_percent / 100.0,
+        });
         Self {
             verdict,
             reasons,
@@ -149,8 +158,8 @@ impl Report {
             rps: per_second(tally.requests.answered),
             bytes: tally.bytes,
             bytes_per_s: per_second(tally.bytes),
-            latency_us: times.clone(),
-            service_us: times,
+            latency_us: tally.latency.summary(),
+            service_us: tally.service.summary(),
             errors: tally.errors.by_name(),
             client,
         }
@@ -167,6 +176,7 @@ fn connection_counts(tally: &Tally) -> ConnectionCounts {
         served: connections.served,
         idle: connections.idle,
         starved: connections.starved,
+        silent: connections.silent,
         reset: connections.reset,
         reconnects: connections.reconnects,
     }
@@ -175,24 +185,27 @@ fn connection_counts(tally: &Tally) -> ConnectionCounts {
 fn request_counts(tally: &Tally) -> RequestCounts {
     let requests = &tally.requests;
     RequestCounts {
-        scheduled: requests.sent,
+        scheduled: requests.sent + requests.unsent,
         sent: requests.sent,
         answered: requests.answered,
         failed: requests.failed,
         outstanding: requests.outstanding,
+        unsent: requests.unsent,
     }
 }
 
 fn client(tally: &Tally, facts: &Facts, elapsed: Duration) -> Client {
-    let share = |cpu: Duration| ratio(cpu.as_secs_f64(), elapsed.as_secs_f64()).min(1.0) * 100.0;
-    let shares = tally.cpu.iter().map(|cpu| share(*cpu));
-    let cpu: Duration = tally.cpu.iter().sum();
+    let share = |time: Duration| ratio(time.as_secs_f64(), elapsed.as_secs_f64()).min(1.0) * 100.0;
+    let shares = tally.cpu.iter().map(|cpu| share(cpu.ran));
+    let waiting = tally.cpu.iter().map(|cpu| share(cpu.waited));
+    let cpu: Duration = tally.cpu.iter().map(|cpu| cpu.ran).sum();
     Client {
         driver: facts.driver,
         threads: tally.cpu.len(),
         cores: facts.cores.clone(),
         cpu_percent: ratio(shares.clone().sum(), tally.cpu.len() as f64),
         busiest_percent: shares.fold(0.0, f64::max),
+        waiting_percent: waiting.fold(0.0, f64::max),
         cpu_us_per_answer: ratio(cpu.as_secs_f64() * 1e6, tally.requests.answered as f64),
         longest_turn_us: tally.longest_turn.as_secs_f64() * 1e6,
         enters: tally.driver.enters,
@@ -210,6 +223,7 @@ fn ratio(of: f64, to: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::errors::ErrorClass;
+    use crate::tally::CoreTime;
 
     #[test]
     fn the_json_has_the_fields_of_the_contract() {
@@ -218,7 +232,8 @@ mod tests {
         tally.errors.count(ErrorClass::Refused);
         tally.ended = Time::from_nanos(2_000_000_000);
         tally.requests.answered = 10;
-        tally.cpu = vec![Duration::from_millis(500), Duration::from_millis(1_500)];
+        let ran = |millis| CoreTime { ran: Duration::from_millis(millis), ..CoreTime::default() };
+        tally.cpu = vec![ran(500), ran(1_500)];
         let facts = Facts {
             urls: vec!["http://localhost/".into()],
             wanted: None,
@@ -242,10 +257,10 @@ mod tests {
         ] {
             assert_eq!(json.pointer(path), Some(&expected), "{path}");
         }
-        for field in ["opened", "served", "idle", "starved", "refused", "reset", "reconnects"] {
+        for field in ["opened", "served", "idle", "starved", "silent", "refused", "reset"] {
             assert!(json["connections"][field].is_u64(), "{field}");
         }
-        for field in ["scheduled", "sent", "failed", "outstanding"] {
+        for field in ["scheduled", "sent", "failed", "outstanding", "unsent"] {
             assert!(json["requests"][field].is_u64(), "{field}");
         }
         for histogram in ["latency_us", "service_us"] {

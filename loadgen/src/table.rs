@@ -55,6 +55,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
                 (connections.opened, "opened"),
                 (connections.served, "served"),
                 (connections.starved, "starved"),
+                (connections.silent, "silent at the end"),
                 (connections.idle, "idle"),
                 (connections.refused, "refused"),
                 (connections.not_opened, "not opened"),
@@ -69,6 +70,7 @@ fn rows(report: &Report) -> Vec<(&'static str, String)> {
                 (requests.answered, "answered"),
                 (requests.failed, "failed"),
                 (requests.outstanding, "outstanding"),
+                (requests.unsent, "unsent"),
             ]),
         ),
         ("errors", if errors.is_empty() { "none".to_owned() } else { errors.join(", ") }),
@@ -160,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::report::Facts;
-    use crate::tally::Tally;
+    use crate::tally::{CoreTime, Tally};
 
     fn facts() -> Facts {
         Facts {
@@ -185,10 +187,12 @@ mod tests {
         tally.requests.outstanding = 1;
         for _ in 0..1_000 {
             tally.latency.answered(Duration::from_millis(1));
+            tally.service.answered(Duration::from_millis(1));
         }
         tally.latency.unanswered(Duration::from_secs(1));
+        tally.service.unanswered(Duration::from_secs(1));
         tally.ended = Time::from_nanos(1_000_000_000);
-        tally.cpu = vec![Duration::from_millis(100)];
+        tally.cpu = vec![CoreTime { ran: Duration::from_millis(100), ..CoreTime::default() }];
         tally
     }
 
@@ -208,9 +212,10 @@ mod tests {
         tally.connections.starved = 0;
         tally.requests.outstanding = 0;
         tally.requests.sent = 1_000;
-        tally.latency = crate::latency::Latency::default();
+        (tally.latency, tally.service) = Default::default();
         for _ in 0..1_000 {
             tally.latency.answered(Duration::from_micros(250));
+            tally.service.answered(Duration::from_micros(250));
         }
         let text = render(&Report::new(&tally, facts()));
         assert!(text.starts_with("VALID\n"), "{text}");

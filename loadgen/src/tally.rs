@@ -22,6 +22,8 @@ pub struct Connections {
     pub idle: u64,
     /// Opened, asked, and got no whole answer.
     pub starved: u64,
+    /// Served at first, and then not any more: see [`crate::verdict::patience`].
+    pub silent: u64,
     /// Broken by the server or on the way, at least once.
     pub reset: u64,
     /// How many times one was opened again.
@@ -42,6 +44,7 @@ impl Connections {
         self.served += other.served;
         self.idle += other.idle;
         self.starved += other.starved;
+        self.silent += other.silent;
         self.reset += other.reset;
         self.reconnects += other.reconnects;
     }
@@ -58,6 +61,8 @@ pub struct Requests {
     pub failed: u64,
     /// Without an end when the run ended.
     pub outstanding: u64,
+    /// Due, and not sent when the time was up, because the connection had been lost.
+    pub unsent: u64,
 }
 
 impl Requests {
@@ -66,7 +71,17 @@ impl Requests {
         self.answered += other.answered;
         self.failed += other.failed;
         self.outstanding += other.outstanding;
+        self.unsent += other.unsent;
     }
+}
+
+/// What a thread had of its core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoreTime {
+    /// It ran.
+    pub ran: Duration,
+    /// It could have run, and somebody else did.
+    pub waited: Duration,
 }
 
 /// Everything that one worker, or all of them, counted.
@@ -80,16 +95,22 @@ pub struct Tally {
     pub errors: Errors,
     /// Bytes received in the window.
     pub bytes: u64,
-    /// Times.
+    /// Times since requests were due.
     pub latency: Latency,
+    /// Times since they were sent.
+    pub service: Latency,
+    /// The longest time for which nothing was answered on any connection of a worker.
+    pub longest_gap: Duration,
+    /// The longest time that a silent connection had waited at the end.
+    pub longest_silence: Duration,
     /// When the last worker was done.
     pub ended: Time,
     /// The longest time between two looks at the driver, waiting not counted.
     pub longest_turn: Duration,
     /// What the drivers did.
     pub driver: Counters,
-    /// How long each worker's thread was on its core in the window.
-    pub cpu: Vec<Duration>,
+    /// What each worker's thread had of its core in the window.
+    pub cpu: Vec<CoreTime>,
     /// Whether a run for a number of requests was ended because answers had stopped coming.
     pub gave_up: bool,
 }
@@ -102,6 +123,9 @@ impl Tally {
         self.errors.add(&other.errors);
         self.bytes += other.bytes;
         self.latency.add(&other.latency);
+        self.service.add(&other.service);
+        self.longest_gap = self.longest_gap.max(other.longest_gap);
+        self.longest_silence = self.longest_silence.max(other.longest_silence);
         self.ended = self.ended.max(other.ended);
         self.longest_turn = self.longest_turn.max(other.longest_turn);
         self.driver.enters += other.driver.enters;
@@ -115,16 +139,23 @@ impl Tally {
 
     /// The laws that every run obeys, each with whether this one did.
     #[must_use]
-    pub fn laws(&self) -> [(&'static str, bool); 4] {
+    pub fn laws(&self) -> [(&'static str, bool); 5] {
         let (connections, requests) = (&self.connections, &self.requests);
+        let unanswered = requests.failed + requests.outstanding;
         [
             (
                 "sent = answered + failed + outstanding",
                 requests.sent == requests.answered + requests.failed + requests.outstanding,
             ),
             (
-                "every answer has one time in the histogram",
-                requests.answered == self.latency.count(),
+                "every answer has one time in each histogram",
+                requests.answered == self.latency.count()
+                    && requests.answered == self.service.count(),
+            ),
+            (
+                "every request without an answer has one time in each histogram",
+                unanswered + requests.unsent == self.latency.unanswered_count()
+                    && unanswered == self.service.unanswered_count(),
             ),
             (
                 "opened = served + starved + idle",
@@ -151,15 +182,23 @@ mod tests {
                 served: 3,
                 idle: 2,
                 starved: 1,
+                silent: 1,
                 reset: 1,
                 reconnects: 4,
             },
-            requests: Requests { sent: 6, answered: 1, failed: 2, outstanding: 3 },
+            requests: Requests { sent: 6, answered: 1, failed: 2, outstanding: 3, unsent: 1 },
             ended: Time::from_nanos(5),
-            cpu: vec![Duration::from_secs(1)],
+            cpu: vec![CoreTime::default()],
             ..Tally::default()
         };
         tally.latency.answered(Duration::from_millis(1));
+        tally.service.answered(Duration::from_millis(1));
+        for number in 0..6 {
+            tally.latency.unanswered(Duration::from_millis(2));
+            if number > 0 {
+                tally.service.unanswered(Duration::from_millis(2));
+            }
+        }
         tally
     }
 
@@ -175,10 +214,10 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_request_breaks_the_first_law() {
+    fn a_lost_request_breaks_the_laws_that_count_it() {
         let mut tally = one_of_each();
         tally.requests.outstanding -= 1;
         let holds = tally.laws().map(|(_, holds)| holds);
-        assert_eq!(holds, [false, true, true, true]);
+        assert_eq!(holds, [false, true, false, true, true]);
     }
 }

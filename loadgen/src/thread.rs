@@ -1,5 +1,6 @@
 //! One worker thread: its core, its driver, and its part in the phases of a run.
 
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -10,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::errors::Errors;
 use crate::failure::CannotRun;
-use crate::tally::Tally;
+use crate::tally::{CoreTime, Tally};
 use crate::worker::{Share, Ties, Window, Worker};
 
 /// Large enough for most answers to come in one piece.
@@ -102,11 +103,13 @@ fn take_part<D: Driver>(driver: D, post: Post) -> Result<Tally, CannotRun> {
     let mut worker = Worker::new(driver, post.share, post.ties);
     worker.open(post.connect_timeout).map_err(failed)?;
     tell(Message::Opened(worker.opened(), worker.errors().clone()));
-    let mut cpu = Duration::ZERO;
+    let mut cpu = CoreTime::default();
     if let Ok(window) = post.windows.recv() {
-        let before = cpu_time();
+        let before = core_time();
         worker.measure(window).map_err(failed)?;
-        cpu = cpu_time().saturating_sub(before);
+        let after = core_time();
+        cpu.ran = after.ran.saturating_sub(before.ran);
+        cpu.waited = after.waited.saturating_sub(before.waited);
     }
     let mut tally = worker.take_tally();
     tally.cpu.push(cpu);
@@ -115,8 +118,13 @@ fn take_part<D: Driver>(driver: D, post: Post) -> Result<Tally, CannotRun> {
     Ok(tally)
 }
 
-/// How long this thread has been on a core.
-fn cpu_time() -> Duration {
+/// What this thread has had of its core so far.
+fn core_time() -> CoreTime {
     let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    let ran = Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
+    // Time on the core, time on the run queue, and time slices: proc_pid_schedstat in the kernel's
+    // documentation. A kernel that does not count them says nothing of waiting.
+    let counts = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let waited = counts.split_whitespace().nth(1).and_then(|nanos| nanos.parse().ok());
+    CoreTime { ran, waited: Duration::from_nanos(waited.unwrap_or(0)) }
 }

@@ -3,7 +3,7 @@
 use rim_driver::{Completion, Driver, Errno, Op, OpKind, Outcome, Owner, Socket, Time};
 
 use super::Worker;
-use crate::connection::{Life, Next, Opened};
+use crate::connection::{Life, Next, Opened, Times};
 use crate::errors::ErrorClass;
 
 /// The first status that tells of an error: RFC 9110 section 15.
@@ -147,16 +147,16 @@ impl<D: Driver> Worker<D> {
             Next::Wait => return,
             Next::Answered { took, answer } => {
                 self.unanswered -= 1;
-                self.last_answer = now;
+                self.note_answer(now);
                 if answer.status < ERROR_STATUS {
                     self.tally.requests.answered += 1;
-                    self.tally.latency.answered(took);
+                    self.tally.latency.answered(took.latency);
+                    self.tally.service.answered(took.service);
                     if let Some(recorder) = &mut self.ties.recorder {
-                        recorder.record(took);
+                        recorder.record(took.latency);
                     }
                 } else {
-                    self.tally.requests.failed += 1;
-                    self.tally.errors.count(ErrorClass::BadStatus);
+                    self.failed(took, ErrorClass::BadStatus);
                 }
                 if answer.stays_open {
                     if self.connections[slot as usize].is_ready() {
@@ -167,12 +167,22 @@ impl<D: Driver> Worker<D> {
             }
             Next::Failed(class) => {
                 self.unanswered -= 1;
-                self.tally.requests.failed += 1;
-                self.tally.errors.count(class);
+                let connection = &mut self.connections[slot as usize];
+                let took = connection.times(now).expect("a request failed, so there was one");
+                connection.due = now;
+                self.failed(took, class);
             }
             Next::Broken(class) => self.tally.errors.count(class),
             Next::Closed => {}
         }
         self.close(slot);
+    }
+
+    /// A request came to nothing. A right answer would have taken longer than that.
+    fn failed(&mut self, took: Times, class: ErrorClass) {
+        self.tally.requests.failed += 1;
+        self.tally.errors.count(class);
+        self.tally.latency.unanswered(took.latency);
+        self.tally.service.unanswered(took.service);
     }
 }

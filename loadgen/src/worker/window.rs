@@ -6,6 +6,7 @@ use std::time::Duration;
 use rim_driver::{Driver, Time};
 
 use super::Worker;
+use crate::verdict::patience;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +47,9 @@ impl<D: Driver> Worker<D> {
     fn begin(&mut self, window: Window, now: Time) {
         self.window = Some(window);
         self.last_answer = now;
+        for connection in &mut self.connections {
+            (connection.due, connection.last_answer) = (now, now);
+        }
         self.tally.bytes = 0;
         if let Some(recorder) = &mut self.ties.recorder {
             recorder.begin(window.start);
@@ -53,6 +57,14 @@ impl<D: Driver> Worker<D> {
         let slots = 0..self.share.connections;
         self.ready.clear();
         self.ready.extend(slots.filter(|slot| self.connections[*slot as usize].is_ready()));
+    }
+
+    /// Something was answered.
+    #[inline]
+    pub(super) fn note_answer(&mut self, now: Time) {
+        let gap = now.since(self.last_answer);
+        self.tally.longest_gap = self.tally.longest_gap.max(gap);
+        self.last_answer = now;
     }
 
     /// Whether another request may be sent.
@@ -96,16 +108,45 @@ impl<D: Driver> Worker<D> {
         let now = self.driver.now();
         self.tally.ended = now;
         self.tally.gave_up = self.has_given_up(now);
-        for connection in &self.connections {
-            if let Some(since) = connection.asking_since() {
-                self.tally.requests.outstanding += 1;
-                self.tally.latency.unanswered(now.since(since));
-            }
-        }
+        self.count_unanswered(now);
+        self.count_silence(now);
         self.count_connections();
         self.tally.driver = self.driver.counters();
         if let Some(recorder) = &mut self.ties.recorder {
             recorder.hand_over();
+        }
+    }
+
+    /// Counts the requests that have no answer, whether they were sent or could not be.
+    fn count_unanswered(&mut self, now: Time) {
+        let is_timed = self.window.is_some_and(|window| window.end.is_some());
+        for connection in &self.connections {
+            if let Some(times) = connection.times(now) {
+                self.tally.requests.outstanding += 1;
+                self.tally.service.unanswered(times.service);
+                self.tally.latency.unanswered(times.latency);
+            } else if connection.is_cut_off() && is_timed {
+                self.tally.requests.unsent += 1;
+                self.tally.latency.unanswered(now.since(connection.due));
+            }
+        }
+    }
+
+    /// Looks for connections, and for all of them, that had answers for a while and then none.
+    fn count_silence(&mut self, now: Time) {
+        let Some(window) = self.window.filter(|window| window.end.is_some()) else { return };
+        let longest = self.tally.latency.longest_answer();
+        let patience = patience(now.since(window.start), longest);
+        for connection in self.connections.iter().filter(|connection| connection.was_served) {
+            let silence = now.since(connection.last_answer);
+            if silence > patience {
+                self.tally.connections.silent += 1;
+                self.tally.longest_silence = self.tally.longest_silence.max(silence);
+            }
+        }
+        if self.tally.connections.opened > 0 {
+            let gap = now.since(self.last_answer);
+            self.tally.longest_gap = self.tally.longest_gap.max(gap);
         }
     }
 }

@@ -193,7 +193,7 @@ fn never_answer(peer: &mut Peer) -> io::Result<()> {
 fn a_server_that_never_answers_starves_everybody() {
     let server = Server::start(never_answer);
     for driver in DRIVERS {
-        let ran = rimload(&format!("{} -c 4 -d 250ms --driver {driver}", server.url()));
+        let ran = rimload(&format!("{} -c 4 -d 1s --driver {driver}", server.url()));
         ran.assert_laws();
         assert!(ran.classes().is_empty(), "{}", ran.json);
         assert_eq!(ran.count("/connections/starved"), 4);
@@ -201,7 +201,7 @@ fn a_server_that_never_answers_starves_everybody() {
         assert_eq!(ran.code, 3);
         assert_eq!(ran.json["latency_us"]["is_lower_bound"], true);
         let p50 = ran.json["latency_us"]["p50"].as_f64().unwrap_or_default();
-        assert!(p50 > 200_000.0, "they waited for the whole window: {p50}");
+        assert!(p50 > 200_000.0, "they waited for most of the window: {p50}");
         assert!(ran.reasons().contains("nothing was answered"), "{}", ran.json);
     }
 }

@@ -184,7 +184,7 @@ fn connections_that_are_closed_before_they_are_asked_are_not_forgotten() {
             Ok(())
         });
         // The window is longer than the pause before such a connection is opened again.
-        let ran = rimload(&format!("{} -c 6 -d 500ms --driver {driver}", server.url()));
+        let ran = rimload(&format!("{} -c 6 -d 2s --driver {driver}", server.url()));
         ran.assert_laws();
         assert_eq!(ran.code, 3, "{}", ran.json);
         assert_eq!(ran.count("/connections/opened"), 6);

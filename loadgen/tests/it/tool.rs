@@ -70,13 +70,16 @@ impl Ran {
         let sum = |paths: [&str; 3]| paths.map(|path| self.count(path)).iter().sum::<u64>();
         let ends = ["/requests/answered", "/requests/failed", "/requests/outstanding"];
         assert_eq!(self.count("/requests/sent"), sum(ends), "{}", self.json);
-        assert_eq!(self.count("/requests/scheduled"), sum(ends));
+        let (sent, unsent) = (self.count("/requests/sent"), self.count("/requests/unsent"));
+        assert_eq!(self.count("/requests/scheduled"), sent + unsent);
         let fates = ["/connections/served", "/connections/starved", "/connections/idle"];
         assert_eq!(self.count("/connections/opened"), sum(fates), "{}", self.json);
         let opened = ["/connections/opened", "/connections/refused", "/connections/not_opened"];
         assert_eq!(self.count("/connections/requested"), sum(opened), "{}", self.json);
         assert_eq!(self.count("/latency_us/count"), self.count("/requests/answered"));
-        assert_eq!(self.count("/latency_us/censored"), self.count("/requests/outstanding"));
+        let unanswered = self.count("/requests/outstanding") + self.count("/requests/failed");
+        assert_eq!(self.count("/service_us/censored"), unanswered);
+        assert_eq!(self.count("/latency_us/censored"), unanswered + unsent);
         assert_eq!(self.json["verdict"] == "invalid", self.code == 3, "{}", self.json);
     }
 }
