@@ -70,6 +70,8 @@ pub struct Args {
     pub quiet: bool,
 }
 
+/// Longer than anybody waits, and short enough to reckon with.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// As many as tokens can tell apart.
 const MAX_CONNECTIONS: u64 = rim_driver::Token::SLOTS_MAX as u64;
 
@@ -123,6 +125,17 @@ impl Args {
             None => Goal::Duration(self.duration.unwrap_or(DURATION)),
         }
     }
+
+    /// What is wrong with them together, if something is.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<&'static str> {
+        match (&self.json, &self.hdr) {
+            (Some(Destination::File(json)), Some(hdr)) if json == hdr => {
+                Some("--json and --hdr name the same file; name two")
+            }
+            _ => None,
+        }
+    }
 }
 
 fn positive_time(text: &str) -> Result<Duration, String> {
@@ -130,6 +143,9 @@ fn positive_time(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; write for example 500ms, 30s or 2min"))?;
     if time.is_zero() {
         return Err("it has to be more than nothing".into());
+    }
+    if time > LONGEST {
+        return Err("it can be 30 days at most".into());
     }
     Ok(time)
 }
@@ -204,5 +220,14 @@ mod tests {
             assert!(error.contains(says), "{line}: {error}");
             assert!(!error.contains('\n') && error.contains("--help"), "{error}");
         }
+    }
+
+    #[test]
+    fn two_results_cannot_go_to_one_file() {
+        let contradiction = |line| parse(line).unwrap().contradiction();
+        let both = contradiction("http://localhost/ --json x --hdr x");
+        assert!(both.is_some_and(|text| text.contains("name two")));
+        assert_eq!(contradiction("http://localhost/ --json x --hdr y"), None);
+        assert_eq!(contradiction("http://localhost/ --json - --hdr -"), None);
     }
 }

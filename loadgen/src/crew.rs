@@ -131,13 +131,13 @@ impl Crew {
     /// Waits until all are at that stage, and does `meanwhile` now and then.
     ///
     /// # Errors
-    /// The first failure of a worker, or what `meanwhile` says.
+    /// The first failure of a worker.
     pub(crate) fn wait(
         &mut self,
         stage: Stage,
         phase: Phase,
         interrupted: &AtomicBool,
-        mut meanwhile: impl FnMut() -> Result<(), CannotRun>,
+        mut meanwhile: impl FnMut(),
     ) -> Result<(), CannotRun> {
         self.progress.begin(self.figures());
         while self.hands.iter().any(|hand| hand.stage < stage) {
@@ -150,7 +150,7 @@ impl Crew {
                 Err(RecvTimeoutError::Disconnected) => return Err(CannotRun::WorkerLost),
             }
             self.progress.show(phase, self.figures());
-            meanwhile()?;
+            meanwhile();
         }
         self.progress.end();
         Ok(())
@@ -239,6 +239,12 @@ impl Drop for Crew {
     /// No thread outlives its run.
     fn drop(&mut self) {
         self.progress.end();
+        // A worker that is still opening connections needs a waker to notice.
+        while let Ok((number, message)) = self.messages.try_recv() {
+            if let Message::Started(_, waker) = message {
+                self.hands[number].waker = Some(waker);
+            }
+        }
         for hand in mem::take(&mut self.hands) {
             self.stop.store(true, Ordering::Release);
             // Without orders to come, a worker that has opened its connections ends.

@@ -135,31 +135,32 @@ impl<W: Write> IntervalLog<W> {
 pub(crate) struct LogEnd {
     log: Option<(PathBuf, IntervalLog)>,
     intervals: Receiver<Interval>,
+    /// Why there is no log any more, if there was to be one: the run is worth more than that.
+    broken: Option<CannotRun>,
 }
 
 impl LogEnd {
     pub(crate) fn new(log: Option<(PathBuf, IntervalLog)>, intervals: Receiver<Interval>) -> Self {
-        Self { log, intervals }
+        Self { log, intervals, broken: None }
     }
 
     /// Writes what has been handed over.
-    pub(crate) fn write(&mut self) -> Result<(), CannotRun> {
-        let Some((path, log)) = &mut self.log else {
-            return Ok(());
-        };
+    pub(crate) fn write(&mut self) {
+        let Some((path, log)) = &mut self.log else { return };
         let mut intervals = self.intervals.try_iter();
-        intervals
-            .try_for_each(|interval| log.take(&interval))
-            .map_err(|error| CannotRun::Unwritable(path.clone(), error))
+        if let Err(error) = intervals.try_for_each(|interval| log.take(&interval)) {
+            self.broken = Some(CannotRun::Unwritable(path.clone(), error));
+            self.log = None;
+        }
     }
 
-    /// Writes the rest, of a window that was so long.
-    pub(crate) fn end(mut self, window: Duration) -> Result<(), CannotRun> {
-        self.write()?;
-        let Some((path, log)) = self.log else {
-            return Ok(());
-        };
-        log.end(window).map_err(|error| CannotRun::Unwritable(path, error))
+    /// Writes the rest, of a window that was so long; why it is not all there, if it is not.
+    pub(crate) fn end(mut self, window: Duration) -> Option<CannotRun> {
+        self.write();
+        if let Some((path, log)) = self.log {
+            return log.end(window).err().map(|error| CannotRun::Unwritable(path, error));
+        }
+        self.broken
     }
 }
 

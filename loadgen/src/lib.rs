@@ -35,4 +35,4 @@ pub mod url;
 pub mod verdict;
 mod worker;
 
-pub use run::run;
+pub use run::{Finished, run};

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 use rimload::args::{Args, Destination, usage_error};
-use rimload::table;
+use rimload::{Finished, table};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -25,14 +25,20 @@ fn main() -> ExitCode {
         }
         Err(error) => return fail(&usage_error(&error), USAGE),
     };
+    if let Some(contradiction) = args.contradiction() {
+        return fail(contradiction, USAGE);
+    }
     let interrupted = Arc::new(AtomicBool::new(false));
     if let Err(error) = catch_signals(&interrupted) {
         return fail(&format!("cannot catch signals: {error}"), FAILED);
     }
     match rimload::run(&args, &interrupted) {
-        Ok(report) => {
+        Ok(Finished { report, unwritten }) => {
             show(&table::render(&report), &args);
-            ExitCode::from(report.verdict.exit_code())
+            match unwritten.first() {
+                None => ExitCode::from(report.verdict.exit_code()),
+                Some(error) => fail(&error.to_string(), FAILED),
+            }
         }
         Err(error) => fail(&error.to_string(), FAILED),
     }

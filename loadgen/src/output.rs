@@ -20,7 +20,12 @@ pub(crate) struct Outputs {
 struct Sink {
     /// For people.
     name: PathBuf,
-    out: Box<dyn Write>,
+    out: Out,
+}
+
+enum Out {
+    Standard,
+    File(File),
 }
 
 impl Outputs {
@@ -29,10 +34,10 @@ impl Outputs {
         let json = match &args.json {
             None => None,
             Some(Destination::Standard) => {
-                Some(Sink { name: "standard output".into(), out: Box::new(io::stdout()) })
+                Some(Sink { name: "standard output".into(), out: Out::Standard })
             }
             Some(Destination::File(path)) => {
-                Some(Sink { name: path.clone(), out: Box::new(create(path)?) })
+                Some(Sink { name: path.clone(), out: Out::File(create(path)?) })
             }
         };
         let log = match &args.hdr {
@@ -55,7 +60,9 @@ impl Outputs {
         let Some((path, file)) = self.log.take() else {
             return Ok(None);
         };
-        match IntervalLog::begin(BufWriter::new(file), workers, start) {
+        let begun =
+            empty(&file).and_then(|()| IntervalLog::begin(BufWriter::new(file), workers, start));
+        match begun {
             Ok(log) => Ok(Some((path, log))),
             Err(error) => Err(CannotRun::Unwritable(path, error)),
         }
@@ -68,12 +75,22 @@ impl Outputs {
         };
         let mut json = serde_json::to_string_pretty(report).expect("a report has no odd keys");
         json.push('\n');
-        out.write_all(json.as_bytes())
-            .and_then(|()| out.flush())
-            .map_err(|error| CannotRun::Unwritable(name.clone(), error))
+        let written = match out {
+            Out::Standard => io::stdout().write_all(json.as_bytes()),
+            Out::File(file) => empty(file).and_then(|()| file.write_all(json.as_bytes())),
+        };
+        written.map_err(|error| CannotRun::Unwritable(name.clone(), error))
     }
 }
 
+/// Opens a file for writing. What it holds stays until there is something to take its place: a run
+/// that cannot begin is not to cost an earlier result.
 fn create(path: &Path) -> Result<File, CannotRun> {
-    File::create(path).map_err(|error| CannotRun::Unwritable(path.to_owned(), error))
+    let opened = File::options().write(true).create(true).truncate(false).open(path);
+    opened.map_err(|error| CannotRun::Unwritable(path.to_owned(), error))
+}
+
+/// Removes what a file holds; terminals, pipes and devices hold nothing.
+fn empty(file: &File) -> io::Result<()> {
+    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
 }

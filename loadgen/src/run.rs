@@ -20,12 +20,21 @@ use crate::report::{Facts, Report};
 use crate::thread::DriverKind;
 use crate::worker::Window;
 
+/// A run that has come to its end.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its result.
+    pub report: Report,
+    /// Files that could not be written, or not to their end.
+    pub unwritten: Vec<CannotRun>,
+}
+
 /// Runs what the command line says, and writes the result where it says. Ends early, with what has
 /// been measured, when `interrupted` is set.
 ///
 /// # Errors
 /// Why there is no result.
-pub fn run(args: &Args, interrupted: &AtomicBool) -> Result<Report, CannotRun> {
+pub fn run(args: &Args, interrupted: &AtomicBool) -> Result<Finished, CannotRun> {
     let mut outputs = Outputs::open(args)?;
     let limits = Limits::raise()?;
     let cores = choose_cores(args)?;
@@ -45,7 +54,8 @@ pub fn run(args: &Args, interrupted: &AtomicBool) -> Result<Report, CannotRun> {
     open(&mut crew, &orders.plan, interrupted)?;
     let start = Clock.now();
     let log = outputs.begin_log(cores.len(), SystemTime::now())?;
-    measure(&mut crew, args, start, interrupted, LogEnd::new(log, intervals))?;
+    let log = LogEnd::new(log, intervals);
+    let mut unwritten = Vec::from_iter(measure(&mut crew, args, start, interrupted, log)?);
     let facts = Facts {
         urls: args.urls.iter().map(|url| url.text.clone()).collect(),
         wanted: args.requests,
@@ -55,8 +65,8 @@ pub fn run(args: &Args, interrupted: &AtomicBool) -> Result<Report, CannotRun> {
         cores: cores.to_string(),
     };
     let report = Report::new(&crew.take_tally(), facts);
-    outputs.write_json(&report)?;
-    Ok(report)
+    unwritten.extend(outputs.write_json(&report).err());
+    Ok(Finished { report, unwritten })
 }
 
 /// The cores of the command line, or all; no more than there are connections.
@@ -88,7 +98,7 @@ fn choose_driver(choice: DriverChoice) -> Result<(DriverKind, bool), CannotRun> 
 /// Has all connections opened.
 fn open(crew: &mut Crew, plan: &Plan, interrupted: &AtomicBool) -> Result<(), CannotRun> {
     let wanted = u64::from(plan.connections);
-    crew.wait(Stage::Opened, Phase::Opening(wanted), interrupted, || Ok(()))?;
+    crew.wait(Stage::Opened, Phase::Opening(wanted), interrupted, || ())?;
     if crew.opened() > 0 || interrupted.load(Ordering::Relaxed) {
         return Ok(());
     }
@@ -102,14 +112,14 @@ fn open(crew: &mut Crew, plan: &Plan, interrupted: &AtomicBool) -> Result<(), Ca
     })
 }
 
-/// Has requests sent until the goal is reached.
+/// Has requests sent until the goal is reached. Why the log is not all there, if it is not.
 fn measure(
     crew: &mut Crew,
     args: &Args,
     start: Time,
     interrupted: &AtomicBool,
     mut log: LogEnd,
-) -> Result<(), CannotRun> {
+) -> Result<Option<CannotRun>, CannotRun> {
     let (time, requests) = match args.goal() {
         Goal::Duration(time) => (Some(time), None),
         Goal::Requests(requests) => (None, Some(requests)),
@@ -122,5 +132,5 @@ fn measure(
     });
     let phase = Phase::Window { time, requests };
     crew.wait(Stage::Finished, phase, interrupted, || log.write())?;
-    log.end(crew.ended().since(start))
+    Ok(log.end(crew.ended().since(start)))
 }

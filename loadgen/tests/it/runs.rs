@@ -7,6 +7,10 @@ use std::process::Stdio;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as BASE64;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, Socket, Type};
@@ -206,14 +210,22 @@ fn the_interval_log_has_all_answers_in_it() -> io::Result<()> {
     assert!(table.lines().all(|line| line.trim_end() == line), "{table:?}");
     let json: serde_json::Value = serde_json::from_str(&fs::read_to_string(json)?)?;
     let log = fs::read(log)?;
-    let mut lengths = Vec::new();
+    let (mut lengths, mut answers) = (Vec::new(), 0);
     for entry in IntervalLogIterator::new(&log) {
         if let LogEntry::Interval(interval) = entry.expect("HdrHistogram can read it") {
             lengths.push(interval.duration());
+            let packed = interval.encoded_histogram();
+            let packed = BASE64.decode(packed).expect("it is base64");
+            let times: Histogram<u64> =
+                Deserializer::new().deserialize(&mut packed.as_slice()).expect("it is a histogram");
+            answers += times.len();
         }
     }
-    assert_eq!(lengths.len(), 2, "a second and a rest");
-    assert_eq!(lengths[0], Duration::from_secs(1));
+    let (rest, seconds) = lengths.split_last().expect("there are intervals");
+    assert!(!seconds.is_empty(), "a second and a rest");
+    assert!(seconds.iter().all(|length| *length == Duration::from_secs(1)), "{lengths:?}");
+    assert!(*rest <= Duration::from_secs(1));
     assert!(json["elapsed_s"].as_f64() >= Some(1.2));
+    assert_eq!(json["requests"]["answered"], answers);
     Ok(())
 }

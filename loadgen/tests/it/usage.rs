@@ -24,6 +24,7 @@ fn a_command_line_that_makes_no_sense_is_code_2() {
         ("http://localhost/ -d 1s -n 5", "cannot be used with"),
         ("http://localhost/ --cores x", "write for example 0 or 0-3,8"),
         ("http://localhost/ --frobnicate", "--frobnicate"),
+        ("http://localhost/ -d 500000000000years", "at most"),
     ] {
         assert_fails(&rimload(line), 2, says);
     }
@@ -53,6 +54,38 @@ fn a_file_that_cannot_be_written_is_told_before_the_run() {
     let line = format!("{} -d 1s --hdr /nowhere/x", server.url());
     assert_eq!(rimload(&line).code, 1);
     assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_an_earlier_result_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let [json, log] = ["result.json", "times.hlog"].map(|name| folder.path().join(name));
+    for file in [&json, &log] {
+        std::fs::write(file, "an earlier one").unwrap();
+    }
+    let mut command = crate::tool::command("http://127.0.0.1:1/ --quiet");
+    command.arg("--json").arg(&json).arg("--hdr").arg(&log);
+    assert_fails(&finish(command.output().expect("it can be run")), 1, "nobody listens");
+    for file in [&json, &log] {
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "an earlier one");
+    }
+}
+
+#[test]
+fn a_full_disk_under_the_log_does_not_cost_the_result() {
+    let server = Server::answering(OK);
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("result.json");
+    std::fs::write(&json, "x".repeat(100_000)).unwrap();
+    let mut command = crate::tool::command(&format!("{} -n 100 --quiet", server.url()));
+    let output = command.arg("--json").arg(&json).args(["--hdr", "/dev/full"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains("cannot write to /dev/full"), "{complaint}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("100 answered"));
+    let text = std::fs::read_to_string(&json).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).expect("nothing is left of before");
+    assert_eq!(json["requests"]["answered"], 100);
 }
 
 /// Runs it in a shell that has lowered the limit on open files.
