@@ -32,8 +32,8 @@ pub enum ListenError {
 /// Makes `count` listening sockets on one address, each with a queue of its own, between which the
 /// kernel spreads new connections (`SO_REUSEPORT`: socket(7)).
 ///
-/// The address is first bound without that option, because with it two servers of one user would
-/// share a port without noticing.
+/// With that option, two servers of one user would share a port without noticing. So the first
+/// socket listens without it, which succeeds only if nobody else does, and gets it afterwards.
 ///
 /// # Errors
 /// Why the address cannot be had.
@@ -48,16 +48,21 @@ pub fn bind(
         io::ErrorKind::AddrNotAvailable => ListenError::NotLocal(address),
         _ => ListenError::Failed(address, error),
     };
-    let probe = listener(address, false).map_err(fail)?;
-    // Port 0 is whatever the kernel gave the probe.
-    let address = local_address(&probe).map_err(fail)?;
-    drop(probe);
-    let sockets: Vec<_> =
-        (0..count).map(|_| listener(address, true)).collect::<Result<_, _>>().map_err(fail)?;
-    for socket in &sockets {
-        socket.listen(backlog).map_err(fail)?;
+    let mut listeners = Vec::new();
+    let mut listen = |address, shared| {
+        let socket = listener(address, shared)?;
+        socket.listen(backlog)?;
+        socket.set_reuse_port(count > 1)?;
+        // Port 0 is whatever the kernel gave the first.
+        let address = local_address(&socket)?;
+        listeners.push(TcpListener::from(socket));
+        Ok(address)
+    };
+    let address = listen(address, false).map_err(fail)?;
+    for _ in 1..count {
+        listen(address, true).map_err(fail)?;
     }
-    Ok(sockets.into_iter().map(TcpListener::from).collect())
+    Ok(listeners)
 }
 
 fn listener(address: SocketAddr, shared: bool) -> io::Result<Socket> {
@@ -120,4 +125,60 @@ pub(crate) fn peer_name(socket: RawFd) -> Result<SocketAddr, Errno> {
 /// Makes a descriptor's reads and writes return instead of waiting.
 pub(crate) fn set_nonblocking(socket: &impl std::os::fd::AsFd) -> io::Result<()> {
     SockRef::from(socket).set_nonblocking(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+
+    const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+    #[test]
+    fn of_those_who_want_an_address_at_once_one_gets_it() {
+        for _ in 0..100 {
+            let address = bind(ANY, 1, 8).unwrap()[0].local_addr().unwrap();
+            let barrier = Barrier::new(3);
+            let try_it = || {
+                barrier.wait();
+                let bound = bind(address, 2, 8);
+                // Whoever has it keeps it until all have tried.
+                barrier.wait();
+                bound.is_ok()
+            };
+            let got = thread::scope(|scope| {
+                let threads: Vec<_> = (0..3).map(|_| scope.spawn(try_it)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).filter(|got| *got).count()
+            });
+            assert_eq!(got, 1);
+        }
+    }
+
+    #[test]
+    fn connections_are_spread_over_all_listeners() {
+        let listeners = bind(ANY, 3, 128).unwrap();
+        let address = listeners[0].local_addr().unwrap();
+        let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut accepted = 0;
+        for listener in &listeners {
+            listener.set_nonblocking(true).unwrap();
+            let queue = std::iter::from_fn(|| listener.accept().ok()).count();
+            assert!(queue > 0, "the kernel chooses by a hash of both addresses");
+            accepted += queue;
+        }
+        assert_eq!(accepted, clients.len());
+    }
+
+    #[test]
+    fn every_address_that_overlaps_is_in_use() {
+        let listeners = bind(ANY, 2, 8).unwrap();
+        let port = listeners[0].local_addr().unwrap().port();
+        for address in ["127.0.0.1", "0.0.0.0"] {
+            let address = SocketAddr::new(address.parse().unwrap(), port);
+            assert!(matches!(bind(address, 2, 8), Err(ListenError::InUse(_))));
+        }
+    }
 }
