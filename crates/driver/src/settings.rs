@@ -44,7 +44,8 @@ pub struct Settings {
     pub batch_bytes: usize,
     /// Completions to wait for at once under load; 1 switches waiting for more than one off.
     pub wait_completions_max: u32,
-    /// Longest wait for more than one completion, in microseconds (Linux 6.12).
+    /// Longest wait for more than one completion, in microseconds (Linux 6.12); 0 switches waiting
+    /// for more than one off.
     pub wait_min_us: u32,
     /// Threads of the kernel's io-wq pool for work that may block.
     pub io_workers_max: u32,

@@ -106,7 +106,8 @@ impl Features {
             (Feature::MultishotReceive, settings.multishot_receive && settings.provided_buffers),
             (Feature::ProvidedBuffers, settings.provided_buffers),
             (Feature::VectorizedSend, settings.vectorized_send),
-            (Feature::MinimumWait, settings.wait_completions_max > 1),
+            // Without a bound on the time, a wait for several would last until they are there.
+            (Feature::MinimumWait, settings.wait_completions_max > 1 && settings.wait_min_us > 0),
             (
                 Feature::DirectDescriptors,
                 settings.direct_descriptors
@@ -328,6 +329,18 @@ mod tests {
             assert!(!used.has(feature), "{feature:?}");
         }
         assert!(used.has(Feature::DirectDescriptors));
+    }
+
+    #[test]
+    fn nobody_waits_for_several_completions_without_a_bound_on_the_time() {
+        let mut features = Features::default();
+        features.set(Feature::MinimumWait, true);
+        for (wait_completions_max, wait_min_us, used) in
+            [(8, 50, true), (8, 0, false), (1, 50, false)]
+        {
+            let settings = Settings { wait_completions_max, wait_min_us, ..Settings::default() };
+            assert_eq!(features.in_use(&settings).has(Feature::MinimumWait), used);
+        }
     }
 
     #[test]

@@ -91,6 +91,10 @@ fn rings(base: Settings) -> Vec<(&'static str, Settings)> {
     }
     if features.has(Feature::MinimumWait) {
         add("with wait_min_us", &|settings| settings.wait_completions_max = 8);
+        add("with a wait_min_us of 0", &|settings| {
+            settings.wait_completions_max = 8;
+            settings.wait_min_us = 0;
+        });
     }
     add("with the least", &|settings| {
         for (_, switch) in SWITCHES {
