@@ -274,7 +274,7 @@ fn has_multishot_receive(ring: &mut IoUring) -> bool {
     let Ok(1) = rustix::io::write(&theirs, b"x") else {
         return false;
     };
-    let entry = prepare::receive_provided(Descriptor::Real(ours.as_raw_fd()), true);
+    let entry = prepare::receive_multishot(Descriptor::Real(ours.as_raw_fd()));
     let answer = complete(ring, &entry);
     // The peer is gone now, which ends the operation; its last completion is to be out of the way.
     drop(theirs);

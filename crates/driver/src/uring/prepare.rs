@@ -72,13 +72,19 @@ pub(super) fn accept(listener: RawFd, multishot: bool, direct: bool) -> squeue::
         .build()
 }
 
-/// Into buffers that the kernel picks.
-pub(super) fn receive_provided(socket: Descriptor, multishot: bool) -> squeue::Entry {
-    if multishot {
-        return on!(socket, fd => opcode::RecvMulti::new(fd, GROUP).build());
-    }
-    on!(socket, fd => opcode::Recv::new(fd, std::ptr::null_mut(), 0).buf_group(GROUP).build())
-        .flags(squeue::Flags::BUFFER_SELECT)
+/// Once and again, into buffers that the kernel picks. Without a length: before Linux 6.17 there
+/// must be none.
+pub(super) fn receive_multishot(socket: Descriptor) -> squeue::Entry {
+    on!(socket, fd => opcode::RecvMulti::new(fd, GROUP).build())
+}
+
+/// Once, into a buffer that the kernel picks. Linux 5.19 takes the length as it stands: with none it
+/// would receive nothing, which looks like the end of the stream.
+pub(super) fn receive_provided(socket: Descriptor, buffer_bytes: u32) -> squeue::Entry {
+    on!(socket, fd => opcode::Recv::new(fd, std::ptr::null_mut(), buffer_bytes)
+        .buf_group(GROUP)
+        .build())
+    .flags(squeue::Flags::BUFFER_SELECT)
 }
 
 pub(super) fn receive(socket: Descriptor, buffer: *mut u8, len: u32) -> squeue::Entry {

@@ -68,6 +68,11 @@ impl ReceiveBuffers {
         Ok(Self { buffers, mode: Mode::Provided { ring, circulating } })
     }
 
+    /// The size of one buffer.
+    pub(super) fn buffer_bytes(&self) -> u32 {
+        self.buffers.size()
+    }
+
     /// A buffer for one receive, if buffers are not provided and one is free.
     pub(super) fn take(&mut self) -> Option<(u32, *mut u8, u32)> {
         let Mode::Own { free } = &mut self.mode else {

@@ -81,8 +81,11 @@ impl Uring {
     pub(super) fn receive(&mut self, token: Token, socket: Socket) -> OpId {
         let (kind, descriptor) = (OpKind::Receive, Self::descriptor(socket));
         if self.features.has(Feature::ProvidedBuffers) {
-            let multishot = self.features.has(Feature::MultishotReceive);
-            let entry = prepare::receive_provided(descriptor, multishot);
+            let entry = if self.features.has(Feature::MultishotReceive) {
+                prepare::receive_multishot(descriptor)
+            } else {
+                prepare::receive_provided(descriptor, self.receive.buffer_bytes())
+            };
             return self.push_plain(entry, UserData::of_token(kind, token));
         }
         let Some((buffer, address, len)) = self.receive.take() else {
