@@ -82,6 +82,8 @@ pub enum Op {
     Accept {
         /// Where from.
         listener: Listener,
+        /// Only one. Without it, all that are in the queue may come at once.
+        once: bool,
     },
     /// Receive until cancelled or the peer is done: each completion but the last has `more` set.
     /// It may end at any time (`ENOBUFS` when no buffer is free) and is then to be submitted again.

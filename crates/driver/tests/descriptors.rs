@@ -74,7 +74,7 @@ fn pair(driver: &mut dyn Driver, listener: Listener, to: SocketAddr) -> [Socket;
     let Ok(Outcome::Connected(client)) = perform(driver, Op::Connect { to, from: None }) else {
         panic!("no connection");
     };
-    let (accept, id) = submit(driver, Op::Accept { listener });
+    let (accept, id) = submit(driver, Op::Accept { listener, once: false });
     let Ok(Outcome::Accepted(server)) = next(driver, accept) else { panic!("none accepted") };
     driver.cancel(id);
     [client, server]

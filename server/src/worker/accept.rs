@@ -41,7 +41,7 @@ impl<D: Driver> Worker<D> {
         for (number, listening) in self.listening.iter_mut().enumerate() {
             if listening.accept.is_none() {
                 let token = control(LISTENERS + number as u32);
-                let op = Op::Accept { listener: listening.listener };
+                let op = Op::Accept { listener: listening.listener, once: false };
                 listening.accept = Some(self.driver.submit(token, op));
             }
         }

@@ -19,6 +19,8 @@ pub(super) struct Listening {
     /// An accept may give a connection.
     readable: bool,
     accept: Option<Armed>,
+    /// The accept that is armed ends with one connection.
+    once: bool,
 }
 
 impl Epoll {
@@ -32,16 +34,18 @@ impl Epoll {
         if let Err(error) = registered {
             self.broken = Some(error);
         }
-        self.listeners.insert(Listening { socket: listener, readable: false, accept: None });
+        let socket = listener;
+        self.listeners.insert(Listening { socket, readable: false, accept: None, once: false });
         Listener(index)
     }
 
-    pub(super) fn accept(&mut self, token: Token, listener: Listener) -> OpId {
+    pub(super) fn accept(&mut self, token: Token, listener: Listener, once: bool) -> OpId {
         let source = Source::Listener(listener.0);
         let id = self.names.next(source);
         let listening = &mut self.listeners[listener.0 as usize];
         assert!(listening.accept.is_none(), "{listener:?}: a second accept");
         listening.accept = Some(Armed { token, id });
+        listening.once = once;
         if listening.readable {
             self.left_over.push_back(source);
         }
@@ -68,6 +72,7 @@ impl Epoll {
             let (Some(armed), true) = (listening.accept, listening.readable) else {
                 return;
             };
+            let once = listening.once;
             self.counters.enters += 1;
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
             let accepted = match accept_with(&listening.socket, flags) {
@@ -78,7 +83,7 @@ impl Epoll {
                 Err(errno) if is_of_one_connection(errno) => continue,
                 accepted => accepted.and_then(|fd| self.adopt(fd)),
             };
-            let more = accepted.is_ok();
+            let more = accepted.is_ok() && !once;
             if !more {
                 self.listeners[index as usize].accept = None;
             }

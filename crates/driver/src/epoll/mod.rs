@@ -137,7 +137,7 @@ impl Driver for Epoll {
     fn submit(&mut self, token: Token, op: Op) -> OpId {
         self.counters.submitted += 1;
         match op {
-            Op::Accept { listener } => self.accept(token, listener),
+            Op::Accept { listener, once } => self.accept(token, listener, once),
             Op::Receive { socket } => self.receive(token, socket),
             Op::Send { socket, outgoing } => self.send(token, socket, outgoing),
             Op::Connect { to, from } => self.connect(token, to, from),

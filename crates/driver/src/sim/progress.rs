@@ -13,6 +13,7 @@ use crate::{
 pub(super) enum State {
     Accept {
         listener: u32,
+        once: bool,
     },
     Receive {
         socket: Socket,
@@ -91,7 +92,7 @@ impl Sim {
     /// The state in which an operation starts. What changes the world at once does it here.
     pub(super) fn start(&mut self, op: Op) -> State {
         match op {
-            Op::Accept { listener } => State::Accept { listener: listener.0 },
+            Op::Accept { listener, once } => State::Accept { listener: listener.0, once },
             Op::Receive { socket } => {
                 self.refuse_second(socket, OpKind::Receive);
                 State::Receive { socket }
@@ -208,7 +209,7 @@ impl Sim {
             State::Accept { .. } | State::Receive { .. } if is_cancelled => {
                 end(Err(Errno::CANCELED))
             }
-            State::Accept { listener } => self.step_accept(*listener),
+            State::Accept { listener, once } => self.step_accept(*listener, *once),
             State::Receive { socket } => self.step_receive(*socket),
             State::Send { socket, outgoing, sent_before } => {
                 let result = self.step_send(*socket, outgoing, *sent_before, is_cancelled);
@@ -241,7 +242,7 @@ impl Sim {
         !world.chance(early_end)
     }
 
-    fn step_accept(&mut self, listener: u32) -> Option<Step> {
+    fn step_accept(&mut self, listener: u32, once: bool) -> Option<Step> {
         if !self.world.borrow().net.can_accept(listener) {
             return None;
         }
@@ -250,7 +251,7 @@ impl Sim {
         }
         let end = self.world.borrow_mut().net.accept(listener)?;
         let result = Ok(Outcome::Accepted(self.new_socket(end)));
-        Some(Step { result, more: self.goes_on() })
+        Some(Step { result, more: !once && self.goes_on() })
     }
 
     fn new_socket(&mut self, end: End) -> Socket {

@@ -143,7 +143,7 @@ impl Driver for Uring {
 
     fn submit(&mut self, token: Token, op: Op) -> OpId {
         match op {
-            Op::Accept { listener } => self.accept(token, listener),
+            Op::Accept { listener, once } => self.accept(token, listener, once),
             Op::Receive { socket } => self.receive(token, socket),
             Op::Send { socket, outgoing } => self.send(token, socket, outgoing),
             Op::Connect { to, from } => self.connect(token, to, from),

@@ -70,8 +70,8 @@ impl Uring {
         }
     }
 
-    pub(super) fn accept(&mut self, token: Token, listener: Listener) -> OpId {
-        let multishot = self.features.has(Feature::MultishotAccept);
+    pub(super) fn accept(&mut self, token: Token, listener: Listener, once: bool) -> OpId {
+        let multishot = self.features.has(Feature::MultishotAccept) && !once;
         let direct = self.features.has(Feature::DirectDescriptors);
         let raw = self.listeners[listener.0 as usize].as_raw_fd();
         let entry = prepare::accept(raw, multishot, direct);

@@ -219,7 +219,7 @@ fn leave<D: Driver>(mut driver: D, adopt: fn(&mut D, TcpListener) -> Listener) {
     let address = listener.local_addr().expect("its address");
     let listener = adopt(&mut driver, listener);
     let token = Token::new(Owner::Control, 1, 0);
-    driver.submit(token, Op::Accept { listener });
+    driver.submit(token, Op::Accept { listener, once: false });
     let (release, blocked) = channel::<()>();
     driver.submit(token, Op::Offload(Job::new(move || blocked.recv())));
     let mut peer = TcpStream::connect(address).expect("a connection");

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use rim_driver::{Op, Outcome, Socket};
 
 use super::reader::Reader;
-use super::run::{Run, told};
+use super::run::{Came, Run, told};
 use super::script::{Script, check};
 
 fn peer_name(run: &mut Run, socket: Socket) -> SocketAddr {
@@ -57,6 +57,37 @@ fn connections_and_names_over_ipv6() {
             run.note("connected");
         },
         expected: &["connected"],
+    });
+}
+
+#[test]
+fn an_accept_of_one_takes_one_and_leaves_the_others_in_the_queue() {
+    check(Script {
+        set: |_| {},
+        play: |run| {
+            let door = run.door();
+            let (listener, once) = (door.listener, true);
+            let clients: Vec<_> = (0..3).map(|_| run.connect(door.address, None)).collect();
+            for client in clients {
+                let accept = run.start(Op::Accept { listener, once });
+                let Came { more, result } = run.next(accept);
+                run.note(format_args!("{}, more: {more}", told(&result)));
+                run.close(client);
+            }
+            let accept = run.start(Op::Accept { listener, once });
+            for _ in 0..5 {
+                run.turn_at_once();
+            }
+            run.cancel(accept);
+            let result = run.end(accept);
+            run.note(told(&result));
+        },
+        expected: &[
+            "accepted, more: false",
+            "accepted, more: false",
+            "accepted, more: false",
+            "ECANCELED",
+        ],
     });
 }
 

@@ -181,7 +181,7 @@ impl Run {
     /// Arms the accept of a door, if it is not.
     pub(crate) fn arm(&mut self, door: &mut Door) -> Started {
         let listener = door.listener;
-        *door.accept.get_or_insert_with(|| self.start(Op::Accept { listener }))
+        *door.accept.get_or_insert_with(|| self.start(Op::Accept { listener, once: false }))
     }
 
     /// The next connection that comes in.
