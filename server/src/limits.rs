@@ -23,6 +23,9 @@ pub(crate) const DRAIN_IDLE_AT_MOST: Duration = Duration::from_secs(1);
 pub(crate) const QUEUE_EMPTIES_WITHIN: Duration = Duration::from_millis(100);
 /// How long accepting rests when the system is out of descriptors or memory.
 pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// With room for fewer connections than this they are accepted one at a time, so that those for whom
+/// there is none stay in the queue.
+pub(crate) const ACCEPT_SINGLY_BELOW: usize = 64;
 /// Attempts at reading a file that keeps changing.
 pub(crate) const FILL_ATTEMPTS_MAX: u8 = 4;
 /// A file that has just changed could change again without its times showing it: they advance in

@@ -5,7 +5,7 @@ use rim_driver::{Completion, Driver, Errno, Listener, Op, OpId, Outcome, Owner, 
 use super::Worker;
 use crate::close_reason::CloseReason;
 use crate::connection::Connection;
-use crate::limits::ACCEPT_REST;
+use crate::limits::{ACCEPT_REST, ACCEPT_SINGLY_BELOW};
 
 /// Slots of control tokens from here on name listeners.
 const LISTENERS: u32 = 16;
@@ -38,10 +38,11 @@ impl<D: Driver> Worker<D> {
         if !self.accepts() {
             return;
         }
+        let once = self.room() < ACCEPT_SINGLY_BELOW;
         for (number, listening) in self.listening.iter_mut().enumerate() {
             if listening.accept.is_none() {
                 let token = control(LISTENERS + number as u32);
-                let op = Op::Accept { listener: listening.listener, once: false };
+                let op = Op::Accept { listener: listening.listener, once };
                 listening.accept = Some(self.driver.submit(token, op));
             }
         }
@@ -49,7 +50,12 @@ impl<D: Driver> Worker<D> {
 
     /// Whether new connections are wanted now.
     fn accepts(&self) -> bool {
-        !self.is_draining && !self.is_resting && self.connections.len() < self.connections_max
+        !self.is_draining && !self.is_resting && self.room() > 0
+    }
+
+    /// How many more connections there may be.
+    fn room(&self) -> usize {
+        self.connections_max - self.connections.len()
     }
 
     /// Asks for all accepts to end.
@@ -82,7 +88,7 @@ impl<D: Driver> Worker<D> {
 
     fn admit(&mut self, socket: Socket) {
         self.counters.accepted += 1;
-        if self.connections.len() >= self.connections_max {
+        if self.room() == 0 {
             // It was on its way when the accept was cancelled.
             self.counters.count_close(CloseReason::Full);
             self.driver.submit(control(CLOSE), Op::Close { socket });
@@ -94,7 +100,8 @@ impl<D: Driver> Worker<D> {
         if let Some(connection) = self.connections.get(token) {
             connection.transport.receive(&mut self.driver, token);
         }
-        if self.connections.len() >= self.connections_max {
+        let room = self.room();
+        if room == 0 || room + 1 == ACCEPT_SINGLY_BELOW {
             self.stop_accepting();
         }
     }

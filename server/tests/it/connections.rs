@@ -1,5 +1,6 @@
 //! Connections: how long they last, how many there can be, and how they come and go.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -166,4 +167,34 @@ fn who_waits_in_the_queue_is_served_when_another_goes() {
         drop(first);
         assert_eq!(second.answer().status, 200);
     });
+}
+
+#[test]
+fn those_who_wait_in_the_queue_are_served_one_after_the_other() {
+    on_each_driver(|driver| {
+        let flags = "--cores 0 --set limits.connections_max=4";
+        let site = Site::usual();
+        serve_four_of_ten(&Server::start(&site, driver, flags));
+    });
+}
+
+/// Ten clients of a server that has room for four. Nobody is turned away: the others wait.
+fn serve_four_of_ten(server: &Server) {
+    let mut clients: VecDeque<_> = (0..4).map(|_| Client::connect(server.address())).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    for _ in 0..6 {
+        let mut client = Client::connect(server.address());
+        client.send(get("/"));
+        clients.push_back(client);
+    }
+    for waiting in (0..6).rev() {
+        for client in clients.iter_mut().take(4) {
+            assert_eq!(client.get("/").status, 200);
+        }
+        clients.pop_front();
+        // The queue is served in its order.
+        assert_eq!(clients[3].answer().status, 200, "{waiting} are waiting");
+    }
 }
