@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use rim_driver::{CoreList, Feature, Kind, ListenError, probe};
+use rim_driver::{CoreList, Feature, Kind, ListenError, Uring, probe};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -193,7 +193,8 @@ fn snapshot(config: &Config) -> Snapshot {
     }
 }
 
-/// Connections per worker. Direct descriptors are limited per ring, others per process.
+/// Connections per worker. Direct descriptors are limited per ring, others per process; and a ring
+/// holds so many sockets and no more.
 fn connections_max(
     config: &Config,
     kind: Kind,
@@ -212,7 +213,23 @@ fn connections_max(
             possible * workers
         );
     }
+    let held = if kind == Kind::Uring { sockets_for_connections(config) } else { usize::MAX };
+    if held == 0 || wanted > held {
+        bail!(
+            "limits.connections_max: driver.sockets_max ({} per worker) allows {} connections; \
+             raise it or ask for fewer",
+            Uring::sockets_max(&config.driver),
+            held * workers
+        );
+    }
+    let possible = possible.min(held);
     Ok(if wanted == 0 { possible } else { wanted })
+}
+
+/// What a ring can hold besides the connections that the accepts of the other listeners may bring
+/// at the same time as the last one.
+fn sockets_for_connections(config: &Config) -> usize {
+    (Uring::sockets_max(&config.driver) as usize).saturating_sub(config.listen.len() - 1)
 }
 
 /// Memory that this process may use: of the machine, or of its control group if that is less.

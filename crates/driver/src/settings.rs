@@ -30,7 +30,7 @@ pub struct Settings {
     /// Entries of the completion queue. A power of two; 0 makes room for two completions of every
     /// socket.
     pub completion_entries: u32,
-    /// Connected sockets that the driver can hold; 0 means the limit on open files.
+    /// Connected sockets that a ring can hold; 0 means the limit on open files.
     pub sockets_max: u32,
     /// Receive buffers. A power of two, at most 32768.
     pub receive_buffers: u16,

@@ -7,7 +7,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::SockRef;
 
 use crate::client::{Client, get};
-use crate::drivers::on_each_driver;
+use crate::drivers::{drivers, on_each_driver};
 use crate::server::Server;
 use crate::site::{Site, noise};
 use crate::wait::wait_until;
@@ -176,6 +176,20 @@ fn those_who_wait_in_the_queue_are_served_one_after_the_other() {
         let site = Site::usual();
         serve_four_of_ten(&Server::start(&site, driver, flags));
     });
+}
+
+#[test]
+fn what_sockets_a_ring_can_hold_bounds_the_connections() {
+    if !drivers().contains(&"uring") {
+        return;
+    }
+    // Without these, an idle connection holds a buffer, of which there are few more than sockets.
+    let own_buffers = "--set driver.provided_buffers=false --set driver.receive_buffers=1";
+    for more in ["", own_buffers, "--set driver.direct_descriptors=false"] {
+        let flags = format!("--cores 0 --set driver.sockets_max=4 {more}");
+        let site = Site::usual();
+        serve_four_of_ten(&Server::start(&site, "uring", &flags));
+    }
 }
 
 /// Ten clients of a server that has room for four. Nobody is turned away: the others wait.

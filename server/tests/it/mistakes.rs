@@ -160,6 +160,25 @@ fn settings_that_do_not_exist_or_cannot_work_are_code_1() {
 }
 
 #[test]
+fn more_connections_than_a_ring_can_hold_are_code_1() {
+    if !crate::drivers::drivers().contains(&"uring") {
+        return;
+    }
+    let site = Site::new();
+    for (line, says) in [
+        ("--set limits.connections_max=5", "(4 per worker) allows 4 connections"),
+        (
+            "--set limits.connections_max=4 --listen 127.0.0.2:0",
+            "(4 per worker) allows 3 connections",
+        ),
+    ] {
+        let line = format!("--cores 0 --listen 127.0.0.1:0 --set driver.sockets_max=4 {line}");
+        let advice = "raise it or ask for fewer";
+        assert_fails(&serve(&site, &line), 1, &["driver.sockets_max", says, advice]);
+    }
+}
+
+#[test]
 fn a_configuration_file_is_told_with_the_line_that_is_wrong() {
     let site = Site::new();
     let file = site.around().join("rim.toml");

@@ -17,6 +17,8 @@ use crate::{Clock, Counters, Settings, Time};
 
 /// The most entries that the kernel gives a completion queue.
 const COMPLETION_ENTRIES_MAX: u32 = 65_536;
+/// The most entries that the kernel gives a table of direct descriptors.
+const TABLE_ENTRIES_MAX: u32 = 1 << 20;
 
 impl Uring {
     /// Makes a ring for this thread.
@@ -29,7 +31,7 @@ impl Uring {
     /// If a size in `settings` that must be a power of two is none.
     pub fn new(settings: &Settings) -> Result<Self, SetupError> {
         let features = probe()?.in_use(settings);
-        let sockets_max = sockets_max(settings);
+        let sockets_max = Self::sockets_max(settings);
         let ring = build(settings, features, sockets_max)
             .map_err(|error| SetupError::new("io_uring_setup", &error))?;
         let mut ring = Ring::new(ring);
@@ -75,17 +77,20 @@ impl Uring {
         driver.arm_wake();
         Ok(driver)
     }
+
+    /// How many connected sockets a ring with these settings can hold, as the limit on open files
+    /// stands: its table of direct descriptors may be no longer than that. A connection for which
+    /// there is no place is lost.
+    #[must_use]
+    pub fn sockets_max(settings: &Settings) -> u32 {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(TABLE_ENTRIES_MAX);
+        if settings.sockets_max == 0 { limit } else { settings.sockets_max.min(limit) }
+    }
 }
 
 fn registered<T>(what: &'static str, result: std::io::Result<T>) -> Result<T, SetupError> {
     result.map_err(|error| SetupError::Failed { call: what, error: error.to_string() })
-}
-
-/// A table of direct descriptors may be as long as the limit on open files.
-fn sockets_max(settings: &Settings) -> u32 {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let limit = u32::try_from(limit).unwrap_or(u32::MAX).min(1 << 20);
-    if settings.sockets_max == 0 { limit } else { settings.sockets_max.min(limit) }
 }
 
 /// The ring itself: each flag with its reason in [`Settings`].
