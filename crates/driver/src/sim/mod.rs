@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod net;
 mod progress;
+mod timed;
 mod world;
 
 use std::cell::RefCell;

@@ -1,13 +1,8 @@
 //! How operations of the simulated driver get on.
 
-use std::ffi::CString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use super::{End, InFlight, OpenFile, Received, Sim};
-use crate::{
-    Completion, Driver, Errno, File, Job, Lease, Op, OpKind, OpenHow, Outcome, Outgoing, Socket,
-    Time,
-};
+use super::timed::Timed;
+use super::{End, InFlight, Received, Sim};
+use crate::{Completion, Driver, Errno, Lease, Op, OpKind, Outcome, Outgoing, Socket, Time};
 
 /// How far an operation is.
 pub(super) enum State {
@@ -30,30 +25,6 @@ pub(super) enum State {
     },
     /// Known at submission.
     Instant(Option<Result<Outcome, Errno>>),
-}
-
-/// What takes its time.
-pub(super) enum Timed {
-    Connect {
-        to: SocketAddr,
-        from: Option<IpAddr>,
-    },
-    Open {
-        path: CString,
-        how: OpenHow,
-    },
-    Stat {
-        file: File,
-    },
-    Read {
-        file: File,
-        offset: u64,
-        buffer: Vec<u8>,
-        len: usize,
-    },
-    Offload(Job),
-    /// Already carried out.
-    Over,
 }
 
 /// What came of one look at an operation.
@@ -126,12 +97,6 @@ impl Sim {
             }
             Op::Offload(job) => self.timed(Timed::Offload(job)),
         }
-    }
-
-    fn timed(&mut self, what: Timed) -> State {
-        let mut world = self.world.borrow_mut();
-        let longest_ns = world.faults.file_delay_max_ns;
-        State::Timed { due: world.now() + world.delay(longest_ns), what }
     }
 
     /// Two sends could interleave, and two receives would part the stream between them.
@@ -228,7 +193,7 @@ impl Sim {
     }
 
     /// An error, if this is the moment for one.
-    fn injected(&self, kind: OpKind) -> Option<Errno> {
+    pub(super) fn injected(&self, kind: OpKind) -> Option<Errno> {
         let mut world = self.world.borrow_mut();
         let errors = possible_errors(kind);
         let frequency = world.faults.error;
@@ -254,7 +219,7 @@ impl Sim {
         Some(Step { result, more: !once && self.goes_on() })
     }
 
-    fn new_socket(&mut self, end: End) -> Socket {
+    pub(super) fn new_socket(&mut self, end: End) -> Socket {
         Socket(u32::try_from(self.sockets.insert(end)).expect("few sockets"))
     }
 
@@ -333,56 +298,5 @@ impl Sim {
             return ended(outgoing, Errno::CANCELED);
         }
         self.injected(OpKind::Send).and_then(|errno| ended(outgoing, errno))
-    }
-
-    fn carry_out(
-        &mut self,
-        what: Timed,
-        kind: OpKind,
-        is_cancelled: bool,
-    ) -> Result<Outcome, Errno> {
-        if let Some(errno) = self.injected(kind) {
-            return Err(errno);
-        }
-        match what {
-            Timed::Connect { .. } if is_cancelled => Err(Errno::CANCELED),
-            Timed::Connect { to, from } => {
-                let from = SocketAddr::new(from.unwrap_or(Ipv4Addr::LOCALHOST.into()), 0);
-                let end = self.world.borrow_mut().net.connect(from, to)?;
-                Ok(Outcome::Connected(self.new_socket(end)))
-            }
-            Timed::Open { path, how } => self.open(path.as_bytes(), how),
-            Timed::Stat { file } => {
-                let inode = self.inode(file, OpKind::Stat)?;
-                Ok(Outcome::Stat(self.world.borrow().files.stat(inode)))
-            }
-            Timed::Read { file, offset, mut buffer, len } => {
-                let inode = self.readable_inode(file)?;
-                let mut world = self.world.borrow_mut();
-                let short_read = world.faults.short_read;
-                let len =
-                    if world.chance(short_read) { world.rng.usize(1..=len.max(1)) } else { len };
-                buffer.extend_from_slice(world.files.read(inode, offset, len)?);
-                Ok(Outcome::Read(buffer))
-            }
-            Timed::Offload(job) => {
-                let run = std::panic::AssertUnwindSafe(|| job.run());
-                Ok(Outcome::Offloaded(std::panic::catch_unwind(run).ok()))
-            }
-            Timed::Over => unreachable!("carried out once"),
-        }
-    }
-
-    fn open(&mut self, path: &[u8], how: OpenHow) -> Result<Outcome, Errno> {
-        let inode = match how {
-            OpenHow::Root => self.world.borrow().files.open_root(path)?,
-            OpenHow::Beneath(root) => {
-                let root = self.inode(root, OpKind::Open)?;
-                self.world.borrow().files.open_beneath(root, path)?
-            }
-        };
-        let is_path = how == OpenHow::Root;
-        let file = self.files.insert(OpenFile { inode, is_path });
-        Ok(Outcome::Opened(File(u32::try_from(file).expect("few files"))))
     }
 }
