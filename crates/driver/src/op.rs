@@ -146,7 +146,8 @@ pub enum Op {
         /// How many bytes at most.
         len: usize,
     },
-    /// Close a file.
+    /// Close a file. The caller must have waited for every other operation on the file to end, and
+    /// for every open below it.
     CloseFile {
         /// Which.
         file: File,

@@ -12,6 +12,8 @@ mod faults;
 mod files;
 mod net;
 mod progress;
+#[cfg(test)]
+mod tests;
 mod timed;
 mod world;
 
@@ -29,7 +31,7 @@ use slab::Slab;
 pub use self::faults::Faults;
 pub use self::files::Files;
 pub use self::net::{End, Net, Received};
-use self::progress::State;
+use self::progress::{Needs, State};
 pub use self::world::{Peer, World};
 use crate::{
     Completion, Counters, Driver, Errno, Lease, Listener, Op, OpId, OpKind, Outcome, Owner, Socket,
@@ -60,6 +62,7 @@ struct InFlight {
     serial: u32,
     token: Token,
     kind: OpKind,
+    needs: Needs,
     state: State,
     is_cancelled: bool,
     /// Nothing will be added to `ready`.
@@ -196,6 +199,7 @@ impl Driver for Sim {
 
     fn submit(&mut self, token: Token, op: Op) -> OpId {
         let kind = op.kind();
+        let needs = Needs::of(&op);
         let state = self.start(op);
         self.serial += 1;
         self.counters.submitted += 1;
@@ -204,6 +208,7 @@ impl Driver for Sim {
             serial,
             token,
             kind,
+            needs,
             state,
             is_cancelled: false,
             has_ended: false,

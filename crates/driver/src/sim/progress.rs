@@ -2,7 +2,9 @@
 
 use super::timed::Timed;
 use super::{End, InFlight, Received, Sim};
-use crate::{Completion, Driver, Errno, Lease, Op, OpKind, Outcome, Outgoing, Socket, Time};
+use crate::{
+    Completion, Driver, Errno, File, Lease, Op, OpKind, OpenHow, Outcome, Outgoing, Socket, Time,
+};
 
 /// How far an operation is.
 pub(super) enum State {
@@ -25,6 +27,33 @@ pub(super) enum State {
     },
     /// Known at submission.
     Instant(Option<Result<Outcome, Errno>>),
+}
+
+/// What has to stay open until an operation's last completion has been given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    Nothing,
+    Socket(Socket),
+    File(File),
+}
+
+impl Needs {
+    pub(super) fn of(op: &Op) -> Self {
+        match op {
+            Op::Receive { socket }
+            | Op::Send { socket, .. }
+            | Op::PeerName { socket }
+            | Op::Shutdown { socket } => Self::Socket(*socket),
+            Op::Open { how: OpenHow::Beneath(file), .. }
+            | Op::Stat { file }
+            | Op::Read { file, .. } => Self::File(*file),
+            // Once it is submitted, the number may be that of the next.
+            Op::Close { .. } | Op::CloseFile { .. } => Self::Nothing,
+            Op::Accept { .. } | Op::Connect { .. } | Op::Open { .. } | Op::Offload(_) => {
+                Self::Nothing
+            }
+        }
+    }
 }
 
 /// What came of one look at an operation.
@@ -84,11 +113,7 @@ impl Sim {
                 State::Instant(Some(done.map(|()| Outcome::Done)))
             }
             Op::Close { socket } => State::Instant(Some(self.close(socket))),
-            Op::CloseFile { file } => {
-                let closed = self.inode(file, OpKind::CloseFile);
-                let closed = closed.map(|_| self.files.remove(file.0 as usize));
-                State::Instant(Some(closed.map(|_| Outcome::Done)))
-            }
+            Op::CloseFile { file } => State::Instant(Some(self.close_file(file))),
             Op::Connect { to, from } => self.timed(Timed::Connect { to, from }),
             Op::Open { path, how } => self.timed(Timed::Open { path, how }),
             Op::Stat { file } => self.timed(Timed::Stat { file }),
@@ -101,27 +126,35 @@ impl Sim {
 
     /// Two sends could interleave, and two receives would part the stream between them.
     fn refuse_second(&self, socket: Socket, kind: OpKind) {
-        if self.operations_on(socket).any(|op| op.kind == kind) {
+        if self.operations_on(Needs::Socket(socket)).any(|op| op.kind == kind) {
             self.world.borrow_mut().violation(format_args!("second {kind:?} on {socket:?}"));
         }
     }
 
-    fn operations_on(&self, socket: Socket) -> impl Iterator<Item = &InFlight> {
-        let is_on = move |state: &State| match state {
-            State::Receive { socket: on } | State::Send { socket: on, .. } => *on == socket,
-            _ => false,
-        };
-        self.ops.iter().map(|(_, op)| op).filter(move |op| is_on(&op.state))
+    fn operations_on(&self, what: Needs) -> impl Iterator<Item = &InFlight> {
+        self.ops.iter().map(|(_, op)| op).filter(move |op| op.needs == what)
+    }
+
+    /// What is closed must not be in use any more.
+    fn refuse_close(&self, what: Needs) {
+        if let Some(op) = self.operations_on(what).next() {
+            let kind = op.kind;
+            self.world.borrow_mut().violation(format_args!("{what:?} closed during {kind:?}"));
+        }
     }
 
     fn close(&mut self, socket: Socket) -> Result<Outcome, Errno> {
         let end = self.end(socket, OpKind::Close)?;
-        if let Some(op) = self.operations_on(socket).next() {
-            let kind = op.kind;
-            self.world.borrow_mut().violation(format_args!("{socket:?} closed during {kind:?}"));
-        }
+        self.refuse_close(Needs::Socket(socket));
         self.sockets.remove(socket.0 as usize);
         self.world.borrow_mut().net.close(end);
+        Ok(Outcome::Done)
+    }
+
+    fn close_file(&mut self, file: File) -> Result<Outcome, Errno> {
+        self.open_file(file, OpKind::CloseFile)?;
+        self.refuse_close(Needs::File(file));
+        self.files.remove(file.0 as usize);
         Ok(Outcome::Done)
     }
 
