@@ -13,6 +13,8 @@ pub struct Faults {
     pub short_send: f64,
     /// A read gets less than was asked for and the file has.
     pub short_read: f64,
+    /// A receive that begins while no buffer is free fails, although nothing has arrived.
+    pub no_buffer_at_once: f64,
     /// A repeated operation ends although it could go on.
     pub early_end: f64,
     /// An operation fails with an error of its manual page.
@@ -29,6 +31,13 @@ pub struct Faults {
     pub receive_buffer_bytes: usize,
     /// Completions given in one turn at most.
     pub batch_max: usize,
+    /// Accepted sockets that there is room for: further connections are taken from the queue and
+    /// lost.
+    pub sockets_max: usize,
+    /// Operations that wait for the turn: with one more, all of them begin at once.
+    pub submission_entries: usize,
+    /// Completions that fit into their queue: the others come in later turns.
+    pub completion_entries: usize,
 }
 
 impl Faults {
@@ -39,6 +48,7 @@ impl Faults {
             short_receive: 0.0,
             short_send: 0.0,
             short_read: 0.0,
+            no_buffer_at_once: 0.0,
             early_end: 0.0,
             error: 0.0,
             late_completion: 0.0,
@@ -47,6 +57,9 @@ impl Faults {
             receive_buffers: 64,
             receive_buffer_bytes: 2048,
             batch_max: 256,
+            sockets_max: usize::MAX,
+            submission_entries: usize::MAX,
+            completion_entries: usize::MAX,
         }
     }
 
@@ -59,6 +72,8 @@ impl Faults {
             short_receive: chance(1.0),
             short_send: chance(0.5),
             short_read: chance(0.5),
+            // Sooner or later it waits: who tries again at once would stop the time.
+            no_buffer_at_once: chance(0.5),
             early_end: chance(0.5),
             error: chance(0.05),
             late_completion: chance(0.5),
@@ -67,6 +82,9 @@ impl Faults {
             receive_buffers: 1 << rng.u32(0..7),
             receive_buffer_bytes: rng.usize(1..4096),
             batch_max: if rng.bool() { rng.usize(1..8) } else { 256 },
+            sockets_max: if rng.bool() { rng.usize(1..8) } else { usize::MAX },
+            submission_entries: if rng.bool() { 1 << rng.u32(0..5) } else { usize::MAX },
+            completion_entries: if rng.bool() { 1 << rng.u32(0..5) } else { usize::MAX },
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct Sim {
     ops: Slab<InFlight>,
     /// Operations started so far: tells apart those that have used the same place.
     serial: u32,
+    /// Operations submitted since everything that was submitted began.
+    queued: usize,
     sockets: Slab<End>,
     files: Slab<OpenFile>,
     buffers: Vec<Buffer>,
@@ -99,6 +101,7 @@ impl Sim {
             world: Rc::new(RefCell::new(World::new(seed, faults))),
             ops: Slab::new(),
             serial: 0,
+            queued: 0,
             sockets: Slab::new(),
             files: Slab::new(),
             buffers: (0..count).map(|_| Buffer { bytes: Vec::new(), is_leased: false }).collect(),
@@ -130,6 +133,17 @@ impl Sim {
         ops.chain(sockets).chain(files).chain(leases).collect()
     }
 
+    /// Lets what has been submitted begin, if the queue has no room for one more: it and what is
+    /// submitted from now on in this turn see the world at different moments.
+    fn make_room(&mut self) {
+        if self.queued >= self.world.borrow().faults.submission_entries {
+            self.counters.enters += 1;
+            self.queued = 0;
+            self.progress();
+        }
+        self.queued += 1;
+    }
+
     /// Gives due completions in a random order, those of one operation in their own.
     fn deliver(&mut self, completions: &mut Vec<Completion>) {
         let mut world = self.world.borrow_mut();
@@ -139,6 +153,10 @@ impl Sim {
             due.extend(op.ready.iter().filter(|(time, _)| *time <= now).map(|_| key));
         }
         world.rng.shuffle(&mut due);
+        if due.len() > world.faults.completion_entries {
+            self.counters.overflows += 1;
+            due.truncate(world.faults.completion_entries);
+        }
         due.truncate(world.faults.batch_max);
         for key in due {
             let op = &mut self.ops[key];
@@ -199,6 +217,7 @@ impl Driver for Sim {
 
     fn submit(&mut self, token: Token, op: Op) -> OpId {
         let kind = op.kind();
+        self.make_room();
         let needs = Needs::of(&op);
         let state = self.start(op);
         self.serial += 1;
@@ -228,6 +247,7 @@ impl Driver for Sim {
         self.counters.enters += 1;
         let start = self.now() + TURN_TAKES;
         self.world.borrow_mut().set_time(start);
+        self.queued = 0;
         loop {
             let next_act = self.world.borrow_mut().act();
             self.progress();

@@ -14,6 +14,8 @@ pub(super) enum State {
     },
     Receive {
         socket: Socket,
+        /// Nobody has looked at it yet.
+        is_new: bool,
     },
     Send {
         socket: Socket,
@@ -81,7 +83,7 @@ fn possible_errors(kind: OpKind) -> &'static [Errno] {
         OpKind::Send => &[Errno::PIPE, Errno::CONNRESET, Errno::NOBUFS],
         OpKind::Connect => &[Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::NETUNREACH],
         OpKind::Shutdown => &[Errno::NOTCONN],
-        OpKind::Open => &[Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM],
+        OpKind::Open => &[Errno::AGAIN, Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM],
         OpKind::Stat | OpKind::Read => &[Errno::IO, Errno::NOMEM],
         OpKind::Close | OpKind::CloseFile => &[Errno::IO, Errno::INTR],
         OpKind::Wake | OpKind::PeerName | OpKind::Offload => &[],
@@ -95,7 +97,7 @@ impl Sim {
             Op::Accept { listener, once } => State::Accept { listener: listener.0, once },
             Op::Receive { socket } => {
                 self.refuse_second(socket, OpKind::Receive);
-                State::Receive { socket }
+                State::Receive { socket, is_new: true }
             }
             Op::Send { socket, outgoing } => {
                 self.refuse_second(socket, OpKind::Send);
@@ -208,7 +210,7 @@ impl Sim {
                 end(Err(Errno::CANCELED))
             }
             State::Accept { listener, once } => self.step_accept(*listener, *once),
-            State::Receive { socket } => self.step_receive(*socket),
+            State::Receive { socket, is_new } => self.step_receive(*socket, std::mem::take(is_new)),
             State::Send { socket, outgoing, sent_before } => {
                 let result = self.step_send(*socket, outgoing, *sent_before, is_cancelled);
                 result.and_then(|result| {
@@ -247,7 +249,14 @@ impl Sim {
         if let Some(errno) = self.injected(OpKind::Accept) {
             return Some(Step { result: Err(errno), more: false });
         }
-        let end = self.world.borrow_mut().net.accept(listener)?;
+        let mut world = self.world.borrow_mut();
+        let end = world.net.accept(listener)?;
+        if self.sockets.len() >= world.faults.sockets_max {
+            // As with a table of direct descriptors: it has left the queue already.
+            world.net.close(end);
+            return Some(Step { result: Err(Errno::NFILE), more: false });
+        }
+        drop(world);
         let result = Ok(Outcome::Accepted(self.new_socket(end)));
         Some(Step { result, more: !once && self.goes_on() })
     }
@@ -256,12 +265,15 @@ impl Sim {
         Socket(u32::try_from(self.sockets.insert(end)).expect("few sockets"))
     }
 
-    fn step_receive(&mut self, socket: Socket) -> Option<Step> {
+    fn step_receive(&mut self, socket: Socket, is_new: bool) -> Option<Step> {
         let end = |result| Some(Step { result, more: false });
         let Some(&place) = self.sockets.get(socket.0 as usize) else {
             return end(Err(Errno::BADF));
         };
-        let available = self.world.borrow().net.can_receive(place)?;
+        let Some(available) = self.world.borrow().net.can_receive(place) else {
+            let fails = is_new && self.free_buffers.is_empty() && self.has_no_buffer_at_once();
+            return if fails { end(Err(self.out_of_buffers())) } else { None };
+        };
         if let Some(errno) = self.injected(OpKind::Receive) {
             return end(Err(errno));
         }
@@ -273,8 +285,8 @@ impl Sim {
             len = world.rng.usize(1..=len);
         }
         if available > 0 && self.free_buffers.is_empty() {
-            self.counters.out_of_buffers += 1;
-            return end(Err(Errno::NOBUFS));
+            drop(world);
+            return end(Err(self.out_of_buffers()));
         }
         let received = world.net.receive(place, len, &mut bytes);
         drop(world);
@@ -292,6 +304,17 @@ impl Sim {
                 Some(Step { result, more: self.goes_on() })
             }
         }
+    }
+
+    fn has_no_buffer_at_once(&self) -> bool {
+        let mut world = self.world.borrow_mut();
+        let frequency = world.faults.no_buffer_at_once;
+        world.chance(frequency)
+    }
+
+    fn out_of_buffers(&mut self) -> Errno {
+        self.counters.out_of_buffers += 1;
+        Errno::NOBUFS
     }
 
     /// Moves a send on; what came of it if it has ended.

@@ -104,6 +104,11 @@ impl Scenario {
         if rng.bool() {
             faults.error = 0.0;
         }
+        let connections_max = if rng.bool() { 100 } else { rng.usize(1..4) };
+        // A server has no more connections than places for them: then no connection is lost.
+        if faults.error == 0.0 {
+            faults.sockets_max = faults.sockets_max.max(connections_max);
+        }
         let site = Site::random(&mut rng);
         let scripts = (0..rng.usize(1..12)).map(|_| Script::random(&mut rng, &site)).collect();
         Self {
@@ -113,7 +118,7 @@ impl Scenario {
             changes: rng.bool(),
             site,
             scripts,
-            connections_max: if rng.bool() { 100 } else { rng.usize(1..4) },
+            connections_max,
             planted: None,
         }
     }
