@@ -75,8 +75,11 @@ pub struct Settings {
     pub provided_buffers: bool,
     /// Head and body in one send without a message header: `IORING_SEND_VECTORIZED` (Linux 6.17).
     pub vectorized_send: bool,
-    /// The caller will ask for peer addresses. Where the kernel cannot tell them for direct
-    /// descriptors (before Linux 6.7), these are then not used.
+    /// The ring is asked for peer addresses: `SOCKET_URING_OP_GETSOCKOPT` (Linux 6.7). Without it, a
+    /// system call is, which direct descriptors do not have.
+    pub socket_commands: bool,
+    /// The caller will ask for peer addresses. Without `socket_commands`, direct descriptors are then
+    /// not used.
     pub peer_names: bool,
 }
 
@@ -106,6 +109,7 @@ impl Default for Settings {
             multishot_receive: true,
             provided_buffers: true,
             vectorized_send: true,
+            socket_commands: true,
             peer_names: false,
         }
     }

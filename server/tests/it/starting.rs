@@ -102,6 +102,7 @@ fn every_feature_of_the_ring_can_be_done_without() {
         "multishot_receive",
         "provided_buffers",
         "vectorized_send",
+        "socket_commands",
     ] {
         let server = Server::start(&site, "uring", &format!("--set driver.{feature}=false"));
         for _ in 0..3 {

@@ -32,7 +32,7 @@ pub enum Feature {
     ProvidedBuffers,
     VectorizedSend,
     MinimumWait,
-    PeerNames,
+    SocketCommands,
 }
 
 impl Feature {
@@ -50,7 +50,7 @@ impl Feature {
         Self::ProvidedBuffers,
         Self::VectorizedSend,
         Self::MinimumWait,
-        Self::PeerNames,
+        Self::SocketCommands,
     ];
 
     /// Its name, and the first kernel that has it.
@@ -69,7 +69,7 @@ impl Feature {
             Self::ProvidedBuffers => ("provided_buffers", "5.19"),
             Self::VectorizedSend => ("vectorized_send", "6.17"),
             Self::MinimumWait => ("wait_min_us", "6.12"),
-            Self::PeerNames => ("peer_names", "6.7"),
+            Self::SocketCommands => ("socket_commands", "6.7"),
         }
     }
 }
@@ -106,12 +106,14 @@ impl Features {
             (Feature::MultishotReceive, settings.multishot_receive && settings.provided_buffers),
             (Feature::ProvidedBuffers, settings.provided_buffers),
             (Feature::VectorizedSend, settings.vectorized_send),
+            (Feature::SocketCommands, settings.socket_commands),
             // Without a bound on the time, a wait for several would last until they are there.
             (Feature::MinimumWait, settings.wait_completions_max > 1 && settings.wait_min_us > 0),
             (
                 Feature::DirectDescriptors,
                 settings.direct_descriptors
-                    && (!settings.peer_names || self.has(Feature::PeerNames)),
+                    && (!settings.peer_names
+                        || settings.socket_commands && self.has(Feature::SocketCommands)),
             ),
         ] {
             used.set(feature, self.has(feature) && wanted);
@@ -190,7 +192,7 @@ fn probe_now() -> Result<Features, SetupError> {
     features.set(Feature::MultishotAccept, buffers.is_ok());
     features.set(Feature::MultishotReceive, buffers.is_ok() && has_multishot_receive(&mut ring));
     features.set(Feature::VectorizedSend, has_vectorized_send(&mut ring));
-    features.set(Feature::PeerNames, has_peer_names(&mut ring));
+    features.set(Feature::SocketCommands, has_socket_commands(&mut ring));
     drop(ring);
     Ok(features)
 }
@@ -296,7 +298,7 @@ fn has_vectorized_send(ring: &mut IoUring) -> bool {
     matches!(complete(ring, &entry), Some((2, _)))
 }
 
-fn has_peer_names(ring: &mut IoUring) -> bool {
+fn has_socket_commands(ring: &mut IoUring) -> bool {
     let Ok(socket) = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) else {
         return false;
     };
@@ -349,5 +351,10 @@ mod tests {
         features.set(Feature::DirectDescriptors, true);
         let settings = Settings { peer_names: true, ..Settings::default() };
         assert!(!features.in_use(&settings).has(Feature::DirectDescriptors));
+        features.set(Feature::SocketCommands, true);
+        assert!(features.in_use(&settings).has(Feature::DirectDescriptors));
+        let settings = Settings { socket_commands: false, ..settings };
+        assert!(!features.in_use(&settings).has(Feature::DirectDescriptors));
+        assert!(!features.in_use(&settings).has(Feature::SocketCommands));
     }
 }

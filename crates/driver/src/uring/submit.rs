@@ -172,7 +172,7 @@ impl Uring {
     pub(super) fn peer_name(&mut self, token: Token, socket: Socket) -> OpId {
         let (kind, descriptor) = (OpKind::PeerName, Self::descriptor(socket));
         match descriptor {
-            _ if self.features.has(Feature::PeerNames) => {
+            _ if self.features.has(Feature::SocketCommands) => {
                 self.ask_peer_name(token, descriptor, IPV4_BYTES)
             }
             Descriptor::Direct(_) => self.fail(token, kind, Errno::OPNOTSUPP),

@@ -108,7 +108,7 @@ fn rings(base: Settings) -> Vec<(&'static str, Settings)> {
 type Switch = fn(&mut Settings) -> &mut bool;
 
 /// The features that have a setting of their own.
-const SWITCHES: [(Feature, Switch); 11] = [
+const SWITCHES: [(Feature, Switch); 12] = [
     (Feature::SingleIssuer, |settings| &mut settings.single_issuer),
     (Feature::DeferTaskrun, |settings| &mut settings.defer_taskrun),
     (Feature::CoopTaskrun, |settings| &mut settings.coop_taskrun),
@@ -120,6 +120,7 @@ const SWITCHES: [(Feature, Switch); 11] = [
     (Feature::MultishotReceive, |settings| &mut settings.multishot_receive),
     (Feature::ProvidedBuffers, |settings| &mut settings.provided_buffers),
     (Feature::VectorizedSend, |settings| &mut settings.vectorized_send),
+    (Feature::SocketCommands, |settings| &mut settings.socket_commands),
 ];
 
 /// Runs a script on a thread of its own, which makes the driver and drops it, and compares the
