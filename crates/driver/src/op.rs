@@ -123,7 +123,8 @@ pub enum Op {
         /// Which.
         socket: Socket,
     },
-    /// Open a file or directory.
+    /// Open a file or directory. Like what is asked of files below, it fails with `EAGAIN` where a
+    /// thread is needed for it and the system has none; the same may work later.
     Open {
         /// An absolute path for [`OpenHow::Root`], a relative one for [`OpenHow::Beneath`].
         path: CString,
@@ -152,7 +153,7 @@ pub enum Op {
         /// Which.
         file: File,
     },
-    /// Run a job on the driver's pool.
+    /// Run a job on the driver's pool; `EAGAIN` if no thread can be started.
     Offload(Job),
 }
 

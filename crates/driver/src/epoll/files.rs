@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::source::Names;
 use super::{Epoll, id};
+use crate::pool::Failure;
 use crate::{
     Completion, Errno, File, FileStat, Job, JobResult, OpId, OpKind, OpenHow, Outcome, Token, file,
 };
@@ -83,9 +84,12 @@ impl Epoll {
         while let Some((job, answer)) = self.pool.take_result() {
             let (token, kind) = self.jobs.remove(job as usize);
             let result = match answer {
-                Some(answer) => self.outcome(answer),
+                Ok(answer) => self.outcome(answer),
                 // Of all that runs there, only the callers' jobs can panic.
-                None => Ok(Outcome::Offloaded(None)),
+                Err(Failure::Panicked) => Ok(Outcome::Offloaded(None)),
+                // Dropping the work has closed the file.
+                Err(Failure::NoThread) if kind == OpKind::CloseFile => Ok(Outcome::Done),
+                Err(Failure::NoThread) => Err(Errno::AGAIN),
             };
             completions.push(Completion { token, kind, more: false, result });
         }
@@ -102,5 +106,22 @@ impl Epoll {
             Answer::Closed => Ok(Outcome::Done),
             Answer::Offloaded(result) => Ok(Outcome::Offloaded(Some(result))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Driver, Op, Owner, Settings};
+
+    #[test]
+    fn without_threads_an_open_fails_and_may_be_tried_again() {
+        let mut epoll = Epoll::new(&Settings::default()).unwrap();
+        epoll.pool.refuse_threads();
+        let op = Op::Open { path: c"/".into(), how: OpenHow::Root };
+        epoll.submit(Token::new(Owner::Control, 1, 0), op);
+        let mut completions = Vec::new();
+        epoll.turn(None, &mut completions).unwrap();
+        assert!(matches!(completions[..], [Completion { result: Err(Errno::AGAIN), .. }]));
     }
 }

@@ -6,6 +6,7 @@ use socket2::{SockAddr, SockAddrStorage};
 use super::in_flight::{ConnectStage, FollowUp, Hold, Source, UserData};
 use super::prepare::IPV4_BYTES;
 use super::{Feature, REAL, Uring, id};
+use crate::pool::Failure;
 use crate::{Completion, Errno, File, FileStat, Lease, OpKind, Outcome, Socket};
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 
@@ -183,7 +184,11 @@ impl Uring {
         self.follow_ups.push(FollowUp::ArmWake);
         while let Some((job, result)) = self.pool.take_result() {
             let token = self.jobs.remove(job as usize);
-            let result = Ok(Outcome::Offloaded(result));
+            let result = match result {
+                Ok(result) => Ok(Outcome::Offloaded(Some(result))),
+                Err(Failure::Panicked) => Ok(Outcome::Offloaded(None)),
+                Err(Failure::NoThread) => Err(Errno::AGAIN),
+            };
             completions.push(Completion { token, kind: OpKind::Offload, more: false, result });
         }
         completions.extend(self.wake.take());
