@@ -47,6 +47,19 @@ pub(crate) enum Failure {
     /// The answer has other content.
     #[error("answers wrongly: {0}")]
     OtherBody(String),
+    /// Under load, its answers are shorter than the file.
+    #[error(
+        "answers wrongly under load: {answered} answers in {received} bytes, though each owes a file \
+         of {file_bytes} bytes"
+    )]
+    TooLittle {
+        /// How many answers there were.
+        answered: u64,
+        /// Their bytes.
+        received: u64,
+        /// What each owes.
+        file_bytes: u64,
+    },
     /// There is no complete answer.
     #[error("does not answer: {0}")]
     NoAnswer(io::Error),

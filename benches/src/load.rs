@@ -52,6 +52,8 @@ pub(crate) struct Figures {
     pub(crate) connections: Connections,
     pub(crate) requests: Requests,
     pub(crate) rps: f64,
+    /// Received in the window.
+    pub(crate) bytes: u64,
     pub(crate) elapsed_s: f64,
     pub(crate) latency_us: Latency,
 }
@@ -78,6 +80,18 @@ pub(crate) struct Latency {
     /// Which of them are lower bounds, because unanswered requests hide them.
     #[serde(default)]
     pub(crate) lower_bounds: Vec<String>,
+}
+
+impl Figures {
+    /// Fails if what was received cannot hold the file as often as it was answered: a target that
+    /// answers the load generator with less than it owes is fast for no merit.
+    fn check(&self, file_bytes: u64) -> Result<(), Failure> {
+        let (answered, received) = (self.requests.answered, self.bytes);
+        if u128::from(received) >= u128::from(answered) * u128::from(file_bytes) {
+            return Ok(());
+        }
+        Err(Failure::TooLittle { answered, received, file_bytes })
+    }
 }
 
 impl Rimload {
@@ -109,6 +123,7 @@ impl Rimload {
         let unreadable = |error| Failure::NotLoaded(format!("its result makes no sense: {error}"));
         let report: Value = serde_json::from_str(&report).map_err(unreadable)?;
         let figures = Figures::deserialize(&report).map_err(unreadable)?;
+        figures.check(scenario.file_bytes)?;
         let window = Window::find(&log, figures.elapsed_s);
         let used = window.map(|window| readings.used(window, figures.requests.answered));
         Ok(Loaded { report, figures, log, used })

@@ -144,6 +144,7 @@ mod tests {
             "connections": {"opened": 64, "served": 64 - starved, "starved": starved},
             "requests": {"answered": 1000},
             "rps": rps,
+            "bytes": 1_100_000,
             "elapsed_s": 1.0,
             "latency_us": {
                 "p50": 400.0,

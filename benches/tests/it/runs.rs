@@ -124,6 +124,28 @@ fn another_program_is_not_measured() {
     }
 }
 
+/// What is recorded of a server that lies in this way, after which the suite has to go on.
+fn reason_of_liar(how: &str) -> String {
+    let path = folder().join("examples/liar");
+    let liar = format!(
+        "[target.liar]\nabout = \"lies\"\nprogram.path = {path:?}\n\
+         arguments = [\"{{address}}\", \"{{root}}\", {how:?}]\nidentity.server = \"liar\"\n"
+    );
+    let bench = suite(r#""liar""#, &liar);
+    let ran = finish(bench.command());
+    assert_eq!(ran.code, Some(1), "{how}: {}", ran.stderr);
+    let record = &bench.records()[0];
+    assert_eq!(text(record, "verdict"), "failed", "{how}");
+    record["reasons"][0].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_target_that_sends_less_under_load_is_not_measured() {
+    let reason = reason_of_liar("empty-to-others");
+    assert!(reason.starts_with("answers wrongly under load: "), "{reason}");
+    assert!(reason.ends_with("each owes a file of 1000 bytes"), "{reason}");
+}
+
 #[test]
 fn a_target_that_dies_under_load_gives_no_figures() {
     let script = "me=$$; (sleep 1; kill -KILL $me) & exec \"$0\" \"$@\"";
