@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::exchange::{Answer, ask, connect, request};
-use crate::failure::Failure;
+use crate::exchange::{Answer, ask, request};
+use crate::failure::{Break, Failure};
 use crate::scenario::Scenario;
+use crate::stop::Stop;
 use crate::target::{Body, Identity};
 
-/// How long an answer may take.
+/// How long the whole answer may take.
 const ANSWER_AT_MOST: Duration = Duration::from_secs(2);
 
 /// Asks the server at an address for the file of a scenario, and checks all that its definition says
@@ -19,12 +20,12 @@ pub(crate) fn identify(
     address: SocketAddr,
     scenario: &Scenario,
     content: &[u8],
-) -> Result<(), Failure> {
+    stop: &Stop,
+) -> Result<(), Break> {
     check_driver(identity, driver)?;
-    let mut stream = connect(address, ANSWER_AT_MOST).map_err(Failure::NoAnswer)?;
     let request = request(address, &scenario.path());
-    let answer = ask(&mut stream, &request).map_err(Failure::NoAnswer)?;
-    check_answer(identity, &answer, scenario.expected_status, content)
+    let (answer, _) = ask(address, &request, scenario.file_bytes, ANSWER_AT_MOST, stop)?;
+    Ok(check_answer(identity, &answer, scenario.expected_status, content)?)
 }
 
 fn check_driver(identity: &Identity, driver: Option<&str>) -> Result<(), Failure> {
@@ -51,6 +52,10 @@ fn check_answer(
     if answer.status != status {
         return Err(Failure::OtherStatus { expected: status, found: answer.status });
     }
+    // It was not read then.
+    if answer.body_bytes != content.len() as u64 {
+        return Err(Failure::OtherBody(other_length(answer.body_bytes, content.len())));
+    }
     let zeros;
     let expected = match identity.body {
         Body::File => content,
@@ -62,11 +67,14 @@ fn check_answer(
     difference(&answer.body, expected).map_or(Ok(()), |told| Err(Failure::OtherBody(told)))
 }
 
+fn other_length(found: u64, expected: usize) -> String {
+    format!("a body of {found} bytes instead of {expected}")
+}
+
 /// Where two bodies differ, if they do.
 fn difference(found: &[u8], expected: &[u8]) -> Option<String> {
     if found.len() != expected.len() {
-        let (found, expected) = (found.len(), expected.len());
-        return Some(format!("a body of {found} bytes instead of {expected}"));
+        return Some(other_length(found.len() as u64, expected.len()));
     }
     let at = found.iter().zip(expected).position(|(found, expected)| found != expected)?;
     Some(format!("its body differs from the file at byte {at}"))
@@ -85,9 +93,13 @@ mod tests {
         checked.err().map_or(String::new(), |failure| failure.to_string())
     }
 
+    fn right() -> Answer {
+        Answer { status: 200, server: "rim/1".into(), body_bytes: 7, body: b"content".to_vec() }
+    }
+
     #[test]
     fn the_right_program_passes() {
-        let answer = Answer { status: 200, server: "rim/1".into(), body: b"content".to_vec() };
+        let answer = right();
         assert_eq!(check(Body::File, &answer), "");
         let zeros = Answer { body: vec![0; 7], ..answer };
         assert_eq!(check(Body::Zeros, &zeros), "");
@@ -96,7 +108,7 @@ mod tests {
 
     #[test]
     fn others_are_told_apart() {
-        let right = Answer { status: 200, server: "rim".into(), body: b"content".to_vec() };
+        let right = right();
         let of = |change: fn(&mut Answer)| {
             let mut answer = right.clone();
             change(&mut answer);
@@ -107,8 +119,10 @@ mod tests {
             "is another program: its Server field is \"nginx/1\" instead of \"rim\""
         );
         assert_eq!(of(|answer| answer.status = 404), "answers wrongly: status 404 instead of 200");
-        let short = of(|answer| answer.body.truncate(6));
+        let short = of(|answer| answer.body_bytes = 6);
         assert_eq!(short, "answers wrongly: a body of 6 bytes instead of 7");
+        let long = of(|answer| answer.body.push(b'x'));
+        assert_eq!(long, "answers wrongly: a body of 8 bytes instead of 7");
         let other = of(|answer| answer.body[3] = b'x');
         assert_eq!(other, "answers wrongly: its body differs from the file at byte 3");
         assert!(check(Body::Zeros, &right).contains("at byte 0"));

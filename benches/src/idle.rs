@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use socket2::SockRef;
 
-use crate::exchange::{ask, connect, request};
-use crate::failure::Stopped;
+use crate::exchange::{ask, request};
+use crate::failure::{Break, Stopped};
 use crate::group::Group;
 use crate::scenario::Scenario;
 use crate::stop::Stop;
@@ -69,10 +69,11 @@ fn hold(
         if left.is_zero() {
             break;
         }
-        let opened = connect(address, left);
-        let answered = opened.and_then(|mut stream| ask(&mut stream, &request).map(|_| stream));
-        let Ok(stream) = answered else { break };
-        held.push(stream);
+        match ask(address, &request, scenario.file_bytes, left, stop) {
+            Ok((answer, stream)) if answer.body_bytes == scenario.file_bytes => held.push(stream),
+            Ok(_) | Err(Break::Target(_)) => break,
+            Err(Break::Stopped) => return Err(Stopped),
+        }
     }
     Ok(held)
 }

@@ -8,7 +8,7 @@ use crate::args::RunArguments;
 use crate::binaries::{self, Binaries, Binary};
 use crate::checkout::{self, Checkout};
 use crate::cores::Cores;
-use crate::failure::{Break, CannotRun, Failure};
+use crate::failure::{Break, CannotRun};
 use crate::identify::identify;
 use crate::idle;
 use crate::load::Rimload;
@@ -160,7 +160,11 @@ impl Bench<'_> {
         let (quiet, started) = (Quiet::begin(), SystemTime::now());
         let result = match self.measure(run, binary) {
             Ok(measured) => Ok(measured),
-            Err(Break::Target(failure)) => Err(failure),
+            Err(Break::Target(failure)) => {
+                // The signal may have reached the target as well.
+                self.stop.check()?;
+                Err(failure)
+            }
             Err(Break::Stopped) => return Err(CannotRun::Stopped),
         };
         let circumstances = Circumstances {
@@ -186,7 +190,7 @@ impl Bench<'_> {
         let (cores, root) = (&self.cores.server, site.root());
         let running = start(target, &binary.path, cores, root, scenario.file_bytes, stop)?;
         let driver = running.ready.as_ref().map(|ready| &*ready.driver);
-        identify(&target.identity, driver, running.address, scenario, &file.content)
+        identify(&target.identity, driver, running.address, scenario, &file.content, stop)
             .map_err(|failure| alive_or(&running, failure))?;
         self.rimload.warm_up(&running, scenario, stop)?;
         let (group, address) = (&running.group, running.address);
@@ -219,6 +223,7 @@ impl Bench<'_> {
 }
 
 /// That a target has died explains why it does not answer.
-fn alive_or(running: &crate::start::Running, failure: Failure) -> Failure {
-    running.check_alive("when it was asked who it is").err().unwrap_or(failure)
+fn alive_or(running: &crate::start::Running, found: Break) -> Break {
+    let Break::Target(failure) = found else { return found };
+    running.check_alive("when it was asked who it is").err().unwrap_or(failure).into()
 }

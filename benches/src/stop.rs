@@ -28,6 +28,12 @@ impl Stop {
         Ok(stop)
     }
 
+    /// One that is set.
+    #[cfg(test)]
+    pub(crate) fn set() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+
     /// Fails if everything is to stop.
     pub(crate) fn check(&self) -> Result<(), Stopped> {
         if self.0.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }

@@ -147,6 +147,14 @@ fn a_target_that_sends_less_under_load_is_not_measured() {
 }
 
 #[test]
+fn a_target_whose_answer_does_not_end_holds_nothing_up() {
+    let reason = reason_of_liar("drips");
+    assert_eq!(reason, "does not answer: no whole answer comes in time");
+    let reason = reason_of_liar("never-ends");
+    assert_eq!(reason, "answers wrongly: a body of 99999999999999 bytes instead of 1000");
+}
+
+#[test]
 fn a_target_that_dies_under_load_gives_no_figures() {
     let script = "me=$$; (sleep 1; kill -KILL $me) & exec \"$0\" \"$@\"";
     let rim = folder().join("rim");
