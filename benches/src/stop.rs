@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
 
 use crate::failure::{CannotRun, Stopped};
@@ -22,7 +22,7 @@ impl Stop {
     /// nobody behind.
     pub(crate) fn on_signals() -> Result<Self, CannotRun> {
         let stop = Self::default();
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        for signal in [SIGINT, SIGQUIT, SIGTERM, SIGHUP] {
             flag::register(signal, stop.0.clone()).map_err(CannotRun::NoSignals)?;
         }
         Ok(stop)

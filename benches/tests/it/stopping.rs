@@ -33,7 +33,8 @@ fn lines(child: &mut Child) -> Receiver<String> {
 
 #[test]
 fn a_signal_stops_everything_that_was_started() {
-    for (signal, target) in [(Signal::INT, "rim"), (Signal::TERM, "prefork"), (Signal::INT, "null")]
+    for (signal, target) in
+        [(Signal::INT, "rim"), (Signal::TERM, "prefork"), (Signal::QUIT, "null")]
     {
         let bench = Bench::new(LONG);
         let mut command = bench.command();
