@@ -11,15 +11,18 @@ use std::time::Duration;
 
 use rim_driver::CoreList;
 use serde::{Serialize, Serializer};
+use tempfile::NamedTempFile;
 
 use crate::checkout;
-use crate::failure::CannotRun;
+use crate::failure::{CannotRun, Stopped};
 use crate::group::Group;
 use crate::stop::Stop;
 use crate::target::{Artifact, Program, Target};
 
 /// Where servers are that only root is expected to start, besides `PATH`.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+/// How long a program may take to tell its version.
+const VERSION_AT_MOST: Duration = Duration::from_secs(5);
 /// As long as makes no difference.
 const FOREVER: Duration = Duration::from_secs(1 << 32);
 
@@ -73,7 +76,7 @@ impl Binaries {
     }
 
     /// The program of a target; none if it is not installed.
-    pub(crate) fn find(&self, target: &Target) -> Result<Option<Binary>, CannotRun> {
+    pub(crate) fn find(&self, target: &Target, stop: &Stop) -> Result<Option<Binary>, CannotRun> {
         let path = match &target.program {
             Program::Built(artifact) => self.path(artifact),
             Program::Path(path) => path.clone(),
@@ -82,12 +85,12 @@ impl Binaries {
                 None => return Ok(None),
             },
         };
-        inspect(&path, &target.version).map(Some)
+        inspect(&path, &target.version, stop).map(Some)
     }
 
     /// The load generator.
-    pub(crate) fn find_rimload(&self) -> Result<Binary, CannotRun> {
-        inspect(&self.path(&rimload()), &["--version".into()])
+    pub(crate) fn find_rimload(&self, stop: &Stop) -> Result<Binary, CannotRun> {
+        inspect(&self.path(&rimload()), &["--version".into()], stop)
     }
 
     fn path(&self, artifact: &Artifact) -> PathBuf {
@@ -119,9 +122,9 @@ fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error
     checkout::shown(path).serialize(serializer)
 }
 
-fn inspect(path: &Path, version: &[String]) -> Result<Binary, CannotRun> {
+fn inspect(path: &Path, version: &[String], stop: &Stop) -> Result<Binary, CannotRun> {
     let blake3 = hash(path).map_err(|_| CannotRun::NoProgram(path.into()))?;
-    let version = if version.is_empty() { None } else { tell(path, version) };
+    let version = if version.is_empty() { None } else { tell(path, version, stop)? };
     Ok(Binary { path: path.into(), blake3, version })
 }
 
@@ -131,12 +134,24 @@ fn hash(path: &Path) -> io::Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// What a program says, on whichever output.
-fn tell(path: &Path, arguments: &[String]) -> Option<String> {
-    let output = Command::new(path).args(arguments).stdin(Stdio::null()).output().ok()?;
-    let text = [output.stdout, output.stderr].concat();
+/// What a program says, on whichever output; none if it cannot be started or does not end in time.
+fn tell(path: &Path, arguments: &[String], stop: &Stop) -> Result<Option<String>, Stopped> {
+    // Files never fill up, as pipes do that nobody reads meanwhile.
+    let outputs = || Ok::<_, io::Error>([NamedTempFile::new()?, NamedTempFile::new()?]);
+    let Ok(outputs) = outputs() else { return Ok(None) };
+    let start = || {
+        let mut command = Command::new(path);
+        command.args(arguments).stdin(Stdio::null());
+        command.stdout(outputs[0].reopen()?).stderr(outputs[1].reopen()?);
+        Group::start(&mut command, &CoreList::allowed())
+    };
+    let Ok(program) = start() else { return Ok(None) };
+    if stop.wait(VERSION_AT_MOST, || program.end())?.is_none() {
+        return Ok(None);
+    }
+    let text = outputs.map(|output| fs::read(output.path()).unwrap_or_default()).concat();
     let text = String::from_utf8_lossy(&text).trim().to_owned();
-    (!text.is_empty()).then_some(text)
+    Ok((!text.is_empty()).then_some(text))
 }
 
 #[cfg(test)]
@@ -145,12 +160,22 @@ mod tests {
 
     #[test]
     fn installed_programs_are_found() {
-        let shell = find_installed("sh").unwrap();
+        let (shell, stop) = (find_installed("sh").unwrap(), Stop::default());
         assert!(shell.is_absolute());
-        let binary = inspect(&shell, &["-c".into(), "echo one; echo two >&2".into()]).unwrap();
+        let say = ["-c".into(), "echo one; echo two >&2".into()];
+        let binary = inspect(&shell, &say, &stop).unwrap();
         assert_eq!(binary.version.as_deref(), Some("one\ntwo"));
         assert_eq!(binary.blake3.len(), 64);
         assert_eq!(find_installed("no-such-program-anywhere"), None);
-        assert!(matches!(inspect(Path::new("/nowhere"), &[]), Err(CannotRun::NoProgram(_))));
+        assert!(matches!(inspect(Path::new("/nowhere"), &[], &stop), Err(CannotRun::NoProgram(_))));
+    }
+
+    #[test]
+    fn a_program_that_does_not_tell_its_version_holds_up_nobody_who_stops() {
+        let shell = find_installed("sh").unwrap();
+        let forever = ["-c".into(), "sleep 1000".into()];
+        assert!(matches!(inspect(&shell, &forever, &Stop::set()), Err(CannotRun::Stopped)));
+        let binary = inspect(&shell, &forever, &Stop::default()).unwrap();
+        assert_eq!(binary.version, None);
     }
 }

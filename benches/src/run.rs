@@ -58,9 +58,9 @@ pub fn run(arguments: &RunArguments) -> Result<u8, CannotRun> {
         Some(folder) => Binaries::given(folder),
         None => build(&plan, &stop)?,
     };
-    let programs = plan.targets.iter().map(|target| binaries.find(target));
+    let programs = plan.targets.iter().map(|target| binaries.find(target, &stop));
     let programs = programs.collect::<Result<Vec<_>, _>>()?;
-    let rimload = binaries.find_rimload()?;
+    let rimload = binaries.find_rimload(&stop)?;
     let setting = Setting {
         plan: &plan,
         suite_version: suite_version(&plan),
