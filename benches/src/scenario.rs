@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::{bytes, grouped, humane};
 
+/// The largest file, in bytes: its content is held in memory.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+/// The longest time that makes sense; sums of several still fit.
+pub(crate) const TIME_MAX: Duration = Duration::from_hours(24);
+
 /// A load, and the question that it answers.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -63,6 +68,12 @@ impl Scenario {
         let times = [self.warm_up, self.duration, self.connect_timeout];
         if times.iter().any(Duration::is_zero) {
             return Some("warm-up, duration and connect-timeout have to be more than nothing");
+        }
+        if times.iter().any(|time| *time > TIME_MAX) {
+            return Some("warm-up, duration and connect-timeout: a day is the most");
+        }
+        if self.file_bytes > FILE_BYTES_MAX {
+            return Some("file-bytes: 1073741824 is the most");
         }
         None
     }

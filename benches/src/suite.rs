@@ -10,9 +10,12 @@ use serde::Deserialize;
 use crate::definitions;
 use crate::failure::CannotRun;
 use crate::plan::Plan;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, TIME_MAX};
 use crate::target::Target;
 use crate::text::humane_option;
+
+/// The most rounds; the command line has the same bound.
+const ROUNDS_MAX: u32 = 1_000;
 
 /// A suite as it is defined.
 #[derive(Clone, Debug, Deserialize)]
@@ -73,6 +76,12 @@ impl Suite {
         }
         if self.duration.is_some_and(|duration| duration.is_zero()) {
             return Err("duration: has to be more than nothing".into());
+        }
+        if self.rounds > ROUNDS_MAX {
+            return Err(format!("rounds: {ROUNDS_MAX} are the most"));
+        }
+        if [self.duration, self.time_limit].iter().flatten().any(|time| *time > TIME_MAX) {
+            return Err("duration and time-limit: a day is the most".into());
         }
         for name in &self.scenarios {
             let known = definitions::scenario_names().join(", ");
@@ -178,6 +187,12 @@ mod tests {
     fn mistakes_in_a_file_are_told_in_one_line() {
         for (from, to, says) in [
             ("rounds = 2", "rounds = 0", "at least one round"),
+            ("rounds = 2", "rounds = 4294967295", "rounds: 1000 are the most"),
+            ("\"5s\"", "\"25h\"", "duration and time-limit: a day is the most"),
+            ("rounds = 2", "rounds = 2\ntime-limit = \"2days\"", "time-limit: a day is the most"),
+            ("file-bytes = 10", "file-bytes = 100000000000000", "file-bytes: 1073741824 is the"),
+            ("connect-timeout = \"1s\"", "connect-timeout = \"500000000000years\"", "a day is"),
+            ("warm-up = \"10ms\"", "warm-up = \"2days\"", "scenario tiny: warm-up, duration and"),
             ("small-64", "small-65", "no scenario \"small-65\"; choose from small-64"),
             ("connections = 1", "connections = 0", "scenario tiny: connections: has to be"),
             ("rounds = 2", "rounds = 2\ntime = 1", ":6: unknown field `time`"),
