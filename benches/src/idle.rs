@@ -20,10 +20,11 @@ const ONE_AT_MOST: Duration = Duration::from_secs(1);
 /// Descriptors that are not for connections.
 const DESCRIPTORS_RESERVED: u64 = 64;
 
-/// The memory of a server without connections and with idle ones.
+/// The memory of a server without connections and with idle ones. What the kernel has for their
+/// sockets is not in it.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Idle {
-    /// Before the first of them.
+    /// Before the first of them, when one request has been answered.
     pub(crate) before: Memory,
     /// With all of them.
     pub(crate) with: Memory,

@@ -90,7 +90,7 @@ fn usual(scenario: &Scenario) -> Duration {
     window + AROUND_A_RUN + PER_CONNECTION * scenario.connections
 }
 
-/// Starting; the warm-up; holding idle connections; opening connections; the window; stopping.
+/// Starting; holding idle connections; the warm-up; opening connections; the window; stopping.
 fn at_most(scenario: &Scenario) -> Duration {
     let connecting = scenario.connect_timeout * 3;
     let loading = scenario.warm_up + scenario.duration + 2 * LOAD_SPARE;

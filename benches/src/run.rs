@@ -192,9 +192,11 @@ impl Bench<'_> {
         let driver = running.ready.as_ref().map(|ready| &*ready.driver);
         identify(&target.identity, driver, running.address, scenario, &file.content, stop)
             .map_err(|failure| alive_or(&running, failure))?;
-        self.rimload.warm_up(&running, scenario, stop)?;
+        // The file is in the cache now, and there were no connections yet: what the warm-up's leave
+        // behind would hide what idle ones take.
         let (group, address) = (&running.group, running.address);
         let idle = idle::measure(group, address, scenario, self.descriptors, stop)?;
+        self.rimload.warm_up(&running, scenario, stop)?;
         let loaded = self.rimload.measure(&running, scenario, stop)?;
         let memory_after = Memory::of(&running.group);
         Ok(Measured {

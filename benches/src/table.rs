@@ -116,7 +116,7 @@ Medians over the rounds. Figures in parentheses are of runs that left clients un
 measure of speed. To: the rate to the baseline's in the same round. Served, opened, starved: of the
 connections; a starved one asked and got no whole answer. CPU: of the server, on its core. Memory:
 of all its processes (PSS) with all connections open and idle, or as many as it could hold; per
-client: what one such connection adds.";
+client: what one such connection adds. What the kernel needs for sockets is in neither.";
 
 #[cfg(test)]
 mod tests {
