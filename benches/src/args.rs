@@ -37,7 +37,8 @@ pub struct RunArguments {
     /// How often each target is measured in each scenario [default: as the suite says]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub rounds: Option<u32>,
-    /// Where records go [default: results/MACHINE/COMMIT/SUITE of the checkout]
+    /// Where records go [default: results/MACHINE/COMMIT/SUITE of the checkout, with --binaries
+    /// results/MACHINE/given/SUITE]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Use the programs in this folder and build none

@@ -16,7 +16,7 @@ use crate::machine::{Machine, Noise};
 use crate::plan::{Plan, Run};
 use crate::scenario::Scenario;
 use crate::start::Ready;
-use crate::target::Target;
+use crate::target::{Program, Target};
 use crate::usage::Memory;
 use crate::window::Used;
 
@@ -33,7 +33,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) server_cores: String,
     pub(crate) client_cores: String,
     pub(crate) rimload: &'a Binary,
-    /// Whether the programs were built for this suite, or found in a folder that was named.
+    /// Whether the programs of this workspace were built for this suite, or found in a folder that
+    /// was named.
     pub(crate) are_built: bool,
     pub(crate) machine: &'a Machine,
     pub(crate) checkout: &'a Checkout,
@@ -135,7 +136,8 @@ impl<'a> Record<'a> {
         let (target, scenario) = (&plan.targets[of.run.target], &plan.scenarios[of.run.scenario]);
         let measured = result.as_ref().ok();
         let figures = measured.map(|measured| &measured.loaded.figures);
-        let is_built = setting.are_built;
+        // Only what is of this workspace can have been built here.
+        let is_built = setting.are_built && matches!(target.program, Program::Built(_));
         Record {
             schema: SCHEMA,
             target: &target.name,
@@ -159,7 +161,7 @@ impl<'a> Record<'a> {
             server: measured.map(server_facts),
             rimload: ProgramFacts {
                 binary: setting.rimload,
-                is_built,
+                is_built: setting.are_built,
                 cores: &setting.client_cores,
             },
             load: measured.map(|measured| &measured.loaded.report),
@@ -187,5 +189,46 @@ fn reasons(result: &Result<Measured, Failure>) -> Vec<String> {
     match result {
         Ok(measured) => measured.loaded.figures.reasons.clone(),
         Err(failure) => vec![failure.to_string()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Failure;
+    use crate::machine::Quiet;
+    use crate::suite::Suite;
+
+    /// Whether the record of a target says that its program was built, and that rimload was.
+    fn is_built(target: &str, are_built: bool) -> (bool, bool) {
+        let plan = Suite::load("quick").unwrap().plan(&[target.into()], None).unwrap();
+        let binary = Binary { path: "/bin/sh".into(), blake3: String::new(), version: None };
+        let setting = Setting {
+            plan: &plan,
+            suite_version: String::new(),
+            server_cores: "0".into(),
+            client_cores: "1".into(),
+            rimload: &binary,
+            are_built,
+            machine: &Machine::look(),
+            checkout: &Checkout { commit: None, is_dirty: false },
+        };
+        let circumstances = Circumstances {
+            run: Run { number: 1, round: 1, scenario: 0, target: 0 },
+            binary: &binary,
+            body_blake3: "",
+            started: SystemTime::UNIX_EPOCH,
+            noise: Quiet::begin().end(),
+        };
+        let result = Err(Failure::NotStarted("no port".into()));
+        let record = Record::new(&setting, &circumstances, &result);
+        (record.program.is_built, record.rimload.is_built)
+    }
+
+    #[test]
+    fn only_what_was_built_here_is_recorded_as_built() {
+        assert_eq!(is_built("rim", true), (true, true));
+        assert_eq!(is_built("nginx", true), (false, true));
+        assert_eq!(is_built("rim", false), (false, false));
     }
 }

@@ -52,7 +52,9 @@ pub fn run(arguments: &RunArguments) -> Result<u8, CannotRun> {
     let stop = Stop::on_signals()?;
     let descriptors = raise_open_files();
     let (machine, checkout) = (Machine::look(), Checkout::look());
-    let folder = arguments.out.clone().unwrap_or_else(|| usual_folder(&machine, &checkout, &plan));
+    let are_built = arguments.binaries.is_none();
+    let usual_folder = || usual_folder(&machine, &checkout, &plan, are_built);
+    let folder = arguments.out.clone().unwrap_or_else(usual_folder);
     let results = Results::open(folder, SystemTime::now())?;
     let binaries = match &arguments.binaries {
         Some(folder) => Binaries::given(folder),
@@ -67,7 +69,7 @@ pub fn run(arguments: &RunArguments) -> Result<u8, CannotRun> {
         server_cores: cores.server.to_string(),
         client_cores: cores.client.to_string(),
         rimload: &rimload,
-        are_built: arguments.binaries.is_none(),
+        are_built,
         machine: &machine,
         checkout: &checkout,
     };
@@ -77,10 +79,12 @@ pub fn run(arguments: &RunArguments) -> Result<u8, CannotRun> {
     bench.run()
 }
 
-/// Where results go if nothing else is said.
-fn usual_folder(machine: &Machine, checkout: &Checkout, plan: &Plan) -> PathBuf {
-    let results = checkout::root().join("results");
-    results.join(&machine.id).join(checkout.folder()).join(&plan.suite)
+/// Where results go if nothing else is said. Programs that were not built here need not be those of
+/// the commit that is checked out.
+fn usual_folder(machine: &Machine, checkout: &Checkout, plan: &Plan, are_built: bool) -> PathBuf {
+    let results = checkout::root().join("results").join(&machine.id);
+    let programs = if are_built { checkout.folder() } else { "given".into() };
+    results.join(programs).join(&plan.suite)
 }
 
 fn suite_version(plan: &Plan) -> String {
@@ -228,4 +232,19 @@ impl Bench<'_> {
 fn alive_or(running: &crate::start::Running, found: Break) -> Break {
     let Break::Target(failure) = found else { return found };
     running.check_alive("when it was asked who it is").err().unwrap_or(failure).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_were_given_are_not_filed_under_the_commit() {
+        let (machine, plan) = (Machine::look(), Suite::load("quick").unwrap());
+        let plan = plan.plan(&[], None).unwrap();
+        let checkout = Checkout { commit: Some("0123456789abcdef".into()), is_dirty: false };
+        let folder = |are_built| usual_folder(&machine, &checkout, &plan, are_built);
+        assert!(folder(true).ends_with("0123456789ab/quick"));
+        assert!(folder(false).ends_with("given/quick"));
+    }
 }
