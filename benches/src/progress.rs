@@ -1,6 +1,6 @@
-//! What is told on standard error while a suite runs.
+//! What is told while a suite runs, on standard error, and what came of it, on standard output.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 use crate::cores::Cores;
@@ -17,6 +17,16 @@ const BUSY_SHARE: f32 = 0.25;
 /// Says something. Progress that cannot be shown is no reason to stop.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Shows something on standard output. Who reads only its beginning, as `head` does, is content.
+pub(crate) fn show(text: &str) {
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            say(&format!("Cannot write to standard output: {error}."));
+        }
+        _ => {}
+    }
 }
 
 /// What is about to happen, and how long it takes.

@@ -216,14 +216,15 @@ impl Bench<'_> {
     fn show(&self, outcomes: &[Outcome], targets: &[usize]) {
         for scenario in 0..self.plan().scenarios.len() {
             if outcomes.iter().any(|outcome| outcome.run.scenario == scenario) {
-                println!("\n{}", table::render(self.plan(), outcomes, scenario, targets));
+                let table = table::render(self.plan(), outcomes, scenario, targets);
+                progress::show(&format!("\n{table}"));
             }
         }
         if !outcomes.is_empty() {
-            println!("{}", table::LEGEND);
+            progress::show(table::LEGEND);
         }
         for target in self.skipped() {
-            println!("{}", progress::skipped(target));
+            progress::show(&progress::skipped(target));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Suites from beginning to end.
 
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -187,6 +188,18 @@ fn what_is_not_installed_is_skipped_with_the_command_that_installs_it() {
     let ran = finish(alone.command());
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("none of the targets is installed"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_reader_of_tables_may_go() {
+    let bench = suite(r#""null""#, "");
+    let mut command = bench.command();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(!stderr.contains("panicked") && bench.records().len() == 1, "{stderr}");
 }
 
 #[test]
