@@ -16,7 +16,8 @@ const ID_DIGITS: usize = 12;
 /// What does not change from run to run.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Machine {
-    /// A hash of processor, cores and kernel: figures of different machines never mix.
+    /// A hash of processor, cores, kernel and the system's own id: figures of different machines do
+    /// not mix, where each has such an id. The id itself is nobody's business (machine-id(5)).
     pub(crate) id: String,
     pub(crate) cpu: String,
     pub(crate) cores: usize,
@@ -44,8 +45,9 @@ impl Machine {
         let cores = processor.as_ref().map_or(0, CpuInfo::num_cores);
         let flags = processor.as_ref().and_then(|cpu| cpu.flags(0)).unwrap_or_default();
         let kernel = uname().release().to_string_lossy().into_owned();
+        let system = line("/etc/machine-id").filter(|id| !id.is_empty());
         Self {
-            id: id(cpu, cores, &kernel),
+            id: id(cpu, cores, &kernel, system.as_deref()),
             cpu: cpu.into(),
             cores,
             kernel,
@@ -65,8 +67,9 @@ impl Machine {
     }
 }
 
-fn id(cpu: &str, cores: usize, kernel: &str) -> String {
-    short_hash(format!("{cpu}\n{cores}\n{kernel}").as_bytes())
+fn id(cpu: &str, cores: usize, kernel: &str, system: Option<&str>) -> String {
+    let system = system.map(|id| format!("\n{id}")).unwrap_or_default();
+    short_hash(format!("{cpu}\n{cores}\n{kernel}{system}").as_bytes())
 }
 
 /// Enough of a hash to tell a few things apart.
@@ -98,10 +101,11 @@ pub(crate) fn raise_open_files() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// How much else went on during a run.
+/// How much went on around a run.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Noise {
-    /// Threads that ran or wanted to, over the minute before the run.
+    /// Threads that ran or wanted to, over the minute before the run, whoever caused them: earlier
+    /// runs of the suite as well.
     pub(crate) load_average: f32,
     /// The share of all cores that was in use, by whomever.
     pub(crate) busy_percent: f64,
@@ -166,9 +170,15 @@ mod tests {
 
     #[test]
     fn a_machine_keeps_its_id() {
-        assert_eq!(id("AMD EPYC", 2, "6.18.0"), "92d2fc86430f");
-        assert_ne!(id("AMD EPYC", 2, "6.18.1"), id("AMD EPYC", 2, "6.18.0"));
-        assert_ne!(id("AMD EPYC", 4, "6.18.0"), id("AMD EPYC", 2, "6.18.0"));
+        let here = id("AMD EPYC", 2, "6.18.0", Some("0123"));
+        assert_eq!(here, "49cc14d8b76b");
+        for (cores, kernel, system) in
+            [(2, "6.18.1", Some("0123")), (4, "6.18.0", Some("0123")), (2, "6.18.0", Some("4567"))]
+        {
+            assert_ne!(id("AMD EPYC", cores, kernel, system), here);
+        }
+        // Some have none, as containers.
+        assert_eq!(id("AMD EPYC", 2, "6.18.0", None), "92d2fc86430f");
         assert_eq!(Machine::look().id, Machine::look().id);
     }
 
