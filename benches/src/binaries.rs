@@ -1,6 +1,6 @@
 //! The programs that a suite starts: built, or found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rim_driver::CoreList;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use tempfile::NamedTempFile;
 
 use crate::checkout;
@@ -36,10 +36,27 @@ pub(crate) struct Binary {
     pub(crate) version: Option<String>,
 }
 
-/// The folder that cargo puts programs into, or that was named instead.
+/// Where the programs of this workspace are.
 #[derive(Clone, Debug)]
-pub(crate) struct Binaries {
-    folder: PathBuf,
+pub(crate) enum Binaries {
+    /// In a folder that was named.
+    Given(PathBuf),
+    /// Where cargo says that it has put them: its configuration may name any place.
+    Built(BTreeMap<Artifact, PathBuf>),
+}
+
+/// What cargo says of something that it has built, as far as it is of interest.
+#[derive(Debug, Deserialize)]
+struct Message {
+    target: MessageTarget,
+    /// None unless it can be started.
+    executable: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+struct MessageTarget {
+    name: String,
+    kind: Vec<String>,
 }
 
 /// The load generator, as cargo builds it.
@@ -50,7 +67,7 @@ pub(crate) fn rimload() -> Artifact {
 impl Binaries {
     /// Uses what there is in a folder.
     pub(crate) fn given(folder: &Path) -> Self {
-        Self { folder: folder.into() }
+        Self::Given(folder.into())
     }
 
     /// Builds what is needed, optimised. Cargo shows its progress itself.
@@ -59,26 +76,29 @@ impl Binaries {
         if !root.join("Cargo.toml").is_file() {
             return Err(CannotRun::NoCheckout(root.into()));
         }
-        let target = target_folder(root);
         let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.current_dir(root).stdin(Stdio::null());
-        command.args(["build", "--release", "--target-dir"]).arg(&target);
+        command.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+        command.arg("--target-dir").arg(target_folder(root));
         for artifact in artifacts {
             let kind = if artifact.is_example { "--example" } else { "--bin" };
             command.args(["--package", &artifact.package, kind, &artifact.name]);
         }
+        let messages = NamedTempFile::new().map_err(CannotRun::NoCargo)?;
+        command.stdout(messages.reopen().map_err(CannotRun::NoCargo)?);
         let cargo = Group::start(&mut command, &CoreList::allowed()).map_err(CannotRun::NoCargo)?;
         let end = stop.wait(FOREVER, || cargo.end())?;
         if end.and_then(|end| end.code()) != Some(0) {
             return Err(CannotRun::NotBuilt);
         }
-        Ok(Self { folder: target.join("release") })
+        let messages = fs::read_to_string(messages.path()).map_err(CannotRun::NoCargo)?;
+        Ok(Self::Built(executables(&messages, artifacts)))
     }
 
     /// The program of a target; none if it is not installed.
     pub(crate) fn find(&self, target: &Target, stop: &Stop) -> Result<Option<Binary>, CannotRun> {
         let path = match &target.program {
-            Program::Built(artifact) => self.path(artifact),
+            Program::Built(artifact) => self.path(artifact)?,
             Program::Path(path) => path.clone(),
             Program::Installed { name, .. } => match find_installed(name) {
                 Some(path) => path,
@@ -90,13 +110,32 @@ impl Binaries {
 
     /// The load generator.
     pub(crate) fn find_rimload(&self, stop: &Stop) -> Result<Binary, CannotRun> {
-        inspect(&self.path(&rimload()), &["--version".into()], stop)
+        inspect(&self.path(&rimload())?, &["--version".into()], stop)
     }
 
-    fn path(&self, artifact: &Artifact) -> PathBuf {
-        let folder = if artifact.is_example { "examples" } else { "" };
-        self.folder.join(folder).join(&artifact.name)
+    fn path(&self, artifact: &Artifact) -> Result<PathBuf, CannotRun> {
+        match self {
+            Self::Given(folder) => {
+                let below = if artifact.is_example { "examples" } else { "" };
+                Ok(folder.join(below).join(&artifact.name))
+            }
+            Self::Built(paths) => paths.get(artifact).cloned().ok_or(CannotRun::NotBuilt),
+        }
     }
+}
+
+/// Where these are, by cargo's messages: a JSON object in each line, of several kinds.
+fn executables(messages: &str, artifacts: &BTreeSet<Artifact>) -> BTreeMap<Artifact, PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
+    let found = messages.filter_map(|Message { target, executable }| {
+        let is_kind = |kind: &str| target.kind.iter().any(|known| known == kind);
+        let artifact = artifacts.iter().find(|artifact| {
+            artifact.name == target.name
+                && is_kind(if artifact.is_example { "example" } else { "bin" })
+        })?;
+        Some((artifact.clone(), executable?))
+    });
+    found.collect()
 }
 
 /// Where a program is that a package has installed.
@@ -177,5 +216,25 @@ mod tests {
         assert!(matches!(inspect(&shell, &forever, &Stop::set()), Err(CannotRun::Stopped)));
         let binary = inspect(&shell, &forever, &Stop::default()).unwrap();
         assert_eq!(binary.version, None);
+    }
+
+    #[test]
+    fn cargo_says_where_it_has_put_programs() {
+        let null = Artifact { package: "rim-driver".into(), name: "null".into(), is_example: true };
+        let wanted = BTreeSet::from([rimload(), null.clone()]);
+        let messages = r#"
+            {"reason":"compiler-artifact","target":{"kind":["lib"],"name":"rimload"},"executable":null}
+            {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"rimload"},"executable":"/t/x/rimload"}
+            {"reason":"compiler-artifact","target":{"kind":["bin"],"name":"null"},"executable":"/t/x/null"}
+            {"reason":"compiler-artifact","target":{"kind":["example"],"name":"null"},"executable":"/t/e/null"}
+            {"reason":"build-finished","success":true}
+        "#;
+        let built = Binaries::Built(executables(messages, &wanted));
+        assert_eq!(built.path(&rimload()).unwrap(), Path::new("/t/x/rimload"));
+        assert_eq!(built.path(&null).unwrap(), Path::new("/t/e/null"));
+        let other = Artifact { name: "other".into(), ..null.clone() };
+        assert!(matches!(built.path(&other), Err(CannotRun::NotBuilt)));
+        let given = Binaries::given(Path::new("/given"));
+        assert_eq!(given.path(&null).unwrap(), Path::new("/given/examples/null"));
     }
 }
