@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_process_stays_where_it_was_started() {
-        let first = CoreList::allowed().first(1);
+        let (first, before) = (CoreList::allowed().first(1), sched_getaffinity(None).unwrap());
+        assert_eq!(CoreList::allowed().len(), before.count() as usize);
         let output = on_cores(&first, || {
             std::process::Command::new("grep")
                 .args(["Cpus_allowed_list", "/proc/self/status"])
@@ -121,6 +122,6 @@ mod tests {
         });
         let output = String::from_utf8(output.unwrap().unwrap().stdout).unwrap();
         assert_eq!(output.split_whitespace().last().unwrap(), first.to_string());
-        assert_eq!(CoreList::allowed().len(), std::thread::available_parallelism().unwrap().get());
+        assert_eq!(sched_getaffinity(None).unwrap(), before);
     }
 }

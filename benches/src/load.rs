@@ -152,10 +152,11 @@ impl Rimload {
             let target_ended = || target.check_alive("while it was loaded").err();
             group.end().map(Ok).or_else(|| target_ended().map(Err))
         })?;
+        // What was measured of a target that has died is not what was to be measured, and that it
+        // has died explains why nothing was.
+        target.check_alive("while it was loaded")?;
         let late = || Failure::NotLoaded(format!("no result after {:?}", began.elapsed()));
         check(ended.ok_or_else(late)??, &complaints)?;
-        // What was measured of a target that has died is not what was to be measured.
-        target.check_alive("while it was loaded")?;
         let read = |path: &Path| fs::read_to_string(path).map_err(failed);
         Ok((read(&result)?, read(&log)?))
     }
