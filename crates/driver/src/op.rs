@@ -206,6 +206,11 @@ impl OpKind {
         Self::Offload,
     ];
 
+    /// Whether it is an operation on a file that may take its time.
+    pub(crate) fn is_of_file(self) -> bool {
+        matches!(self, Self::Open | Self::Stat | Self::Read)
+    }
+
     pub(crate) fn from_bits(bits: u64) -> Option<Self> {
         Self::ALL.get(usize::try_from(bits).ok()?).copied()
     }

@@ -30,6 +30,9 @@ impl Uring {
             let data = UserData(entry.user_data());
             match data.source() {
                 Source::Token(kind, token) => {
+                    if kind == OpKind::Receive && entry.result() < 0 {
+                        self.take_back_buffer(entry.flags());
+                    }
                     let result = check(entry.result())
                         .and_then(|value| self.complete_plain(kind, value, entry.flags()));
                     if result.as_ref().err() == Some(&Errno::NOBUFS) && kind == OpKind::Receive {
@@ -47,6 +50,14 @@ impl Uring {
             self.receive.grow();
         }
         count
+    }
+
+    /// A receive has failed after a buffer had been picked for it.
+    #[cold]
+    fn take_back_buffer(&mut self, flags: u32) {
+        if let Some(buffer) = cqueue::buffer_select(flags) {
+            self.receive.release(u32::from(buffer));
+        }
     }
 
     /// A completion of an operation that keeps no memory.
@@ -88,6 +99,13 @@ impl Uring {
             self.complete_install(data, value, completions);
             return;
         }
+        // The kernel also says so where it could start no thread for an operation on a file.
+        let value = match value {
+            Err(Errno::CANCELED) if !entry.is_cancelled && entry.kind.is_of_file() => {
+                Err(Errno::AGAIN)
+            }
+            value => value,
+        };
         let (token, kind, hold) = self.in_flight.remove(data);
         let result = match hold {
             Hold::Send(mut outgoing) => value.map(|sent| {

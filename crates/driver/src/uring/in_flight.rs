@@ -72,6 +72,8 @@ pub(super) struct Entry {
     pub(super) token: Token,
     pub(super) kind: OpKind,
     pub(super) hold: Hold,
+    /// Its user has asked for it to end.
+    pub(super) is_cancelled: bool,
     pub(super) vectors: [iovec; 2],
     pub(super) header: msghdr,
 }
@@ -95,12 +97,21 @@ impl InFlight {
             entry.token = token;
             entry.kind = kind;
             entry.hold = hold;
+            entry.is_cancelled = false;
             return UserData::of_kept(index, entry.generation);
         }
         // SAFETY: an all-zero msghdr is a valid one: no name, no vectors, no control data.
         let header = unsafe { mem::zeroed::<msghdr>() };
         let vectors = [const { iovec { iov_base: std::ptr::null_mut(), iov_len: 0 } }; 2];
-        self.entries.push(Box::new(Entry { generation: 0, token, kind, hold, vectors, header }));
+        self.entries.push(Box::new(Entry {
+            generation: 0,
+            token,
+            kind,
+            hold,
+            is_cancelled: false,
+            vectors,
+            header,
+        }));
         let index = u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 operations");
         UserData::of_kept(index, 0)
     }

@@ -182,6 +182,7 @@ impl Driver for Uring {
                     *cancelled = true;
                     return;
                 }
+                entry.is_cancelled = true;
             }
         }
         self.push_plain(prepare::cancel(id.0), UserData::IGNORED);
@@ -237,7 +238,13 @@ impl Drop for Uring {
     /// and closing a ring only asks for their end. So all is cancelled first and waited for; what
     /// does not come back in time keeps its memory for ever.
     fn drop(&mut self) {
-        let is_quiet = !std::thread::panicking() && self.quiesce();
+        let is_quiet = if std::thread::panicking() {
+            // Closes that are queued have descriptors that nobody else knows any more.
+            let _ = self.ring.enter(Wait::No);
+            false
+        } else {
+            self.quiesce()
+        };
         // SAFETY: not used again; `self` is being dropped.
         unsafe { ManuallyDrop::drop(&mut self.ring) };
         if is_quiet {

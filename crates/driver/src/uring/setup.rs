@@ -101,7 +101,7 @@ fn build(settings: &Settings, features: Features, sockets_max: u32) -> std::io::
     };
     let mut builder = IoUring::builder();
     builder.dontfork().setup_clamp().setup_cqsize(
-        completion_entries.clamp(settings.submission_entries, COMPLETION_ENTRIES_MAX),
+        completion_entries.max(settings.submission_entries).min(COMPLETION_ENTRIES_MAX),
     );
     for (feature, set) in [
         (Feature::SubmitAll, Builder::setup_submit_all as fn(&mut Builder) -> &mut Builder),

@@ -235,7 +235,7 @@ impl Uring {
     pub(super) fn close(&mut self, token: Token, socket: Socket) -> OpId {
         let descriptor = Self::descriptor(socket);
         if let Descriptor::Real(raw) = descriptor {
-            self.real_sockets.remove(&raw);
+            assert!(self.real_sockets.remove(&raw), "{socket:?}: closed once");
         }
         self.push_plain(prepare::close(descriptor), UserData::of_token(OpKind::Close, token))
     }
