@@ -60,19 +60,24 @@ fn matches_any(list: &[u8], etag: &[u8]) -> bool {
     }
     let mut rest = trim(list);
     let mut is_match = false;
-    while !rest.is_empty() {
+    loop {
+        // > A recipient MUST parse and ignore a reasonable number of empty list elements
+        // (9110 section 5.6.1.2)
+        while let Some(after) = rest.strip_prefix(b",") {
+            rest = trim(after);
+        }
+        if rest.is_empty() {
+            return is_match;
+        }
         let Some((tag, after)) = take_tag(rest) else {
             return false;
         };
         is_match |= tag == etag;
         rest = trim(after);
-        match rest.split_first() {
-            None => break,
-            Some((b',', after)) => rest = trim(after),
-            Some(_) => return false,
+        if !rest.is_empty() && !rest.starts_with(b",") {
+            return false;
         }
     }
-    is_match
 }
 
 /// The opaque tag, with quotes and without `W/`, that `list` begins with, and what follows it.
@@ -100,7 +105,16 @@ mod tests {
 
     #[test]
     fn a_tag_that_matches_weakly_is_not_modified() {
-        for tags in ["\"abc\"", "W/\"abc\"", "*", " * ", "\"x\", W/\"abc\"", "\"a,b\" , \"abc\""] {
+        for tags in [
+            ", \"abc\"",
+            "\"x\" ,,\"abc\",",
+            "\"abc\"",
+            "W/\"abc\"",
+            "*",
+            " * ",
+            "\"x\", W/\"abc\"",
+            "\"a,b\" , \"abc\"",
+        ] {
             check(Some(tags), None, Evaluation::NotModified);
         }
     }

@@ -74,7 +74,7 @@ impl HeadScanner {
             };
             let at = from + found;
             if bytes[at] == b'\n' {
-                return Scan::Reject(Status::BadRequest);
+                return self.refuse(&bytes[..at]);
             }
             match bytes.get(at + 1) {
                 // The CR is looked at again together with its successor.
@@ -83,9 +83,9 @@ impl HeadScanner {
                     return self.partial(bytes);
                 }
                 Some(b'\n') => {}
-                Some(_) => return Scan::Reject(Status::BadRequest),
+                Some(_) => return self.refuse(&bytes[..=at]),
             }
-            if let Some(end) = self.end_line(at) {
+            if let Some(end) = self.end_line(bytes, at) {
                 return end;
             }
         }
@@ -98,7 +98,7 @@ impl HeadScanner {
     }
 
     /// A line ends with a CR at `at`; what that means for the whole, if it does not just go on.
-    fn end_line(&mut self, at: usize) -> Option<Scan> {
+    fn end_line(&mut self, bytes: &[u8], at: usize) -> Option<Scan> {
         let is_empty = at == self.line_start as usize;
         let line_len = at - self.line_start as usize;
         self.scanned = narrow(at + 2);
@@ -115,28 +115,47 @@ impl HeadScanner {
         self.lines += 1;
         if self.lines == 1 {
             self.section_start = self.scanned;
-            return (line_len > REQUEST_LINE_BYTES_MAX).then_some(Scan::Reject(Status::UriTooLong));
+            if line_len <= REQUEST_LINE_BYTES_MAX {
+                return None;
+            }
+            let method = self.check_method(&bytes[self.head_start as usize..at]);
+            return Some(Scan::Reject(method.err().unwrap_or(Status::UriTooLong)));
         }
         let section = at + 2 - self.section_start as usize;
         let too_large =
             usize::from(self.lines) > 1 + FIELDS_MAX || section > FIELD_SECTION_BYTES_MAX;
-        too_large.then_some(Scan::Reject(Status::FieldsTooLarge))
+        if !too_large {
+            return None;
+        }
+        let line = self.check_line(&bytes[self.head_start as usize..]);
+        Some(Scan::Reject(line.err().unwrap_or(Status::FieldsTooLarge)))
     }
 
-    /// What can be said before the end is there: limits, and whether it begins like a request.
+    /// What can be said before the end is there.
     fn partial(&mut self, bytes: &[u8]) -> Scan {
+        self.check_beginning(bytes).map_or_else(Scan::Reject, |()| Scan::Partial)
+    }
+
+    /// Behind `bytes`, a CR or LF stands where none may. What is wrong before it comes first: an
+    /// answer is not to depend on how the bytes were cut on their way.
+    fn refuse(&mut self, bytes: &[u8]) -> Scan {
+        Scan::Reject(self.check_beginning(bytes).err().unwrap_or(Status::BadRequest))
+    }
+
+    /// What is wrong with the beginning of a head, in the order of its bytes: whether it begins like
+    /// a request, and limits.
+    fn check_beginning(&mut self, bytes: &[u8]) -> Result<(), Status> {
         let head = &bytes[self.head_start as usize..];
-        let verdict = if self.lines == 0 {
-            if head.len() > REQUEST_LINE_BYTES_MAX + 2 {
-                return Scan::Reject(Status::UriTooLong);
-            }
-            self.check_method(head)
-        } else if bytes.len() - self.section_start as usize > FIELD_SECTION_BYTES_MAX {
-            Err(Status::FieldsTooLarge)
-        } else {
-            self.check_line(head)
-        };
-        verdict.map_or_else(Scan::Reject, |()| Scan::Partial)
+        if self.lines == 0 {
+            self.check_method(head)?;
+            let is_too_long = head.len() > REQUEST_LINE_BYTES_MAX + 2;
+            return if is_too_long { Err(Status::UriTooLong) } else { Ok(()) };
+        }
+        self.check_line(head)?;
+        // The empty line is none of the section's.
+        let is_end = bytes.get(self.line_start as usize..) == Some(b"\r");
+        let section = bytes.len() - self.section_start as usize - usize::from(is_end);
+        if section > FIELD_SECTION_BYTES_MAX { Err(Status::FieldsTooLarge) } else { Ok(()) }
     }
 
     /// What is no HTTP usually shows in its first bytes.
@@ -271,6 +290,72 @@ mod tests {
         let long =
             [b"GET / HTTP/1.1\r\na: ".to_vec(), vec![b'b'; FIELD_SECTION_BYTES_MAX]].concat();
         check(&long, Scan::Reject(Status::FieldsTooLarge));
+    }
+
+    /// What a client gets for `head`, cut after `cut`: the scanner's word, or the parser's.
+    fn verdict(head: &[u8], cut: usize) -> Result<(), Status> {
+        let mut scanner = HeadScanner::default();
+        let mut scan = Scan::Partial;
+        for end in [cut, head.len()] {
+            if scan == Scan::Partial {
+                scan = scanner.scan(&head[..end]);
+            }
+        }
+        match scan {
+            Scan::Partial => Ok(()),
+            Scan::Reject(status) => Err(status),
+            Scan::Complete { start, end } => crate::Request::parse(&head[start..end]).map(drop),
+        }
+    }
+
+    #[test]
+    fn with_several_things_wrong_the_answer_depends_on_no_cut() {
+        let long_line = format!("GET /{} HTTP/1.1", "a".repeat(REQUEST_LINE_BYTES_MAX));
+        let long_bad_line = format!("G@T /{} HTTP/1.1", "a".repeat(REQUEST_LINE_BYTES_MAX));
+        let lines = [
+            "GET / HTTP/1.1",
+            "GET / HTTP/2.0",
+            "GET /\x01 HTTP/1.1",
+            "GET https://h/ HTTP/1.1",
+            "G@T / HTTP/2.0",
+            "GET /",
+            "GET / HTTP/1.1\rX",
+            "GET / HTTP/2.0\nX",
+            &long_line,
+            &long_bad_line,
+        ];
+        // What is left of the section for a value, so that it is one byte too long, or just not.
+        let value =
+            |rest: usize| "v".repeat(FIELD_SECTION_BYTES_MAX - "Host: a\r\nb: \r\n".len() + rest);
+        let fields = [
+            "Host: a\r\n".to_owned(),
+            "Host: a\n".to_owned(),
+            "Host: a\rb\r\n".to_owned(),
+            "a: b\r\n".repeat(FIELDS_MAX + 1),
+            format!("Host: a\r\nb: {}\r\n", value(0)),
+            format!("Host: a\r\nb: {}\r\n", value(1)),
+            format!("Host: a\r\nb: {}\n", value(1)),
+            format!("Host: a\r\nb: {}\rX", value(0)),
+            format!("Host: a\r\nb: {}\r\n\rX", value(0)),
+        ];
+        for line in lines {
+            for fields in &fields {
+                let head = format!("{line}\r\n{fields}\r\n");
+                let whole = verdict(head.as_bytes(), head.len());
+                // Every cut near something, and some between.
+                let near = |cut: &usize| {
+                    let around = &head.as_bytes()[cut.saturating_sub(3)..(cut + 3).min(head.len())];
+                    *cut < 40 || cut % 997 == 0 || memchr2(b'\r', b'\n', around).is_some()
+                };
+                for cut in (0..head.len()).filter(near) {
+                    let start = &head[..40.min(head.len())];
+                    assert_eq!(verdict(head.as_bytes(), cut), whole, "{start:?} cut at {cut}");
+                }
+                if let Scan::Reject(status) = scan_bytewise(head.as_bytes()) {
+                    assert_eq!(Err(status), whole, "byte by byte");
+                }
+            }
+        }
     }
 
     #[test]
