@@ -137,11 +137,9 @@ impl Config {
     /// What is wrong, where, in one line.
     pub fn load(file: Option<&Path>, assignments: Vec<Assignment>) -> Result<Self, ConfigError> {
         let mut table = file.map_or_else(|| Ok(Table::new()), read_table)?;
-        for Assignment { key, value } in assignments {
-            let refused = |message| ConfigError::Refused { key: key.clone(), message };
-            assign(&mut table, &key, value).map_err(refused)?;
-            // Carried out one by one, so that an error can name the one that is wrong.
-            from_table(table.clone()).map_err(refused)?;
+        // Carried out one by one, so that an error can name the one that is wrong.
+        for assignment in assignments {
+            table = assignment.carry_out(&table)?;
         }
         let refused = |message| ConfigError::Refused { key: "configuration".into(), message };
         let config = from_table(table).map_err(refused)?;
@@ -194,12 +192,14 @@ pub struct Assignment {
     pub key: String,
     /// What it is set to.
     pub value: Value,
+    /// How that was written, if it looked like something else than text.
+    text: Option<String>,
 }
 
 impl Assignment {
     /// Sets `key` to `value`.
     pub fn new(key: &str, value: impl Into<Value>) -> Self {
-        Self { key: key.to_owned(), value: value.into() }
+        Self { key: key.to_owned(), value: value.into(), text: None }
     }
 
     /// Reads KEY=VALUE.
@@ -208,8 +208,25 @@ impl Assignment {
     /// If it has no `=`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let no_assignment = || ConfigError::NoAssignment(text.to_owned());
-        let (key, value) = text.split_once('=').ok_or_else(no_assignment)?;
-        Ok(Self { key: key.trim().to_owned(), value: parse_value(value) })
+        let (key, text) = text.split_once('=').ok_or_else(no_assignment)?;
+        let value = parse_value(text);
+        let text = (!value.is_str()).then(|| text.to_owned());
+        Ok(Self { key: key.trim().to_owned(), value, text })
+    }
+
+    /// The table with the key set.
+    fn carry_out(&self, table: &Table) -> Result<Table, ConfigError> {
+        let set = |value: Value| {
+            let mut table = table.clone();
+            assign(&mut table, &self.key, value)?;
+            from_table(table.clone()).map(|_| table)
+        };
+        let refused = |message| ConfigError::Refused { key: self.key.clone(), message };
+        set(self.value.clone()).or_else(|message| {
+            // What looks like a number may be meant as text: cores=0.
+            let text = self.text.clone().map(Value::String);
+            text.and_then(|text| set(text).ok()).ok_or(refused(message))
+        })
     }
 }
 
@@ -249,7 +266,9 @@ fn assign(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
     }
 }
 
-fn one_line(message: &str) -> String {
+/// A message without line ends, which what it quotes may have.
+#[must_use]
+pub fn one_line(message: &str) -> String {
     message.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
@@ -283,6 +302,7 @@ mod tests {
             "cache.bytes_max=1000",
         ])
         .unwrap();
+        assert_eq!(set(&["cores=0", "root=2024"]).unwrap().cores, "0");
         assert_eq!(config.index, "home.html");
         assert_eq!(config.limits.idle_timeout_ms, 6000);
         assert!(!config.driver.multishot_receive);

@@ -138,10 +138,10 @@ impl Connection {
                 }
             }
         }
-        self.life = match (context.out.is_empty(), consumed == bytes.len()) {
-            (false, _) => Life::Sending,
-            (true, true) if !self.protocol.expects_content() => Life::Idle,
-            (true, _) => Life::Reading,
+        self.life = match context.out.is_empty() {
+            false => Life::Sending,
+            true if self.protocol.has_begun(&bytes[consumed..]) => Life::Reading,
+            true => Life::Idle,
         };
         consumed
     }
@@ -255,6 +255,8 @@ fn follow_up(request: &Request<'_>, is_last: bool, is_draining: bool) -> Then {
     );
     match (can_discard, request.keep_alive && !(is_draining && is_last)) {
         (true, true) => Then::NextRequest,
+        // Who has not asked for the end may be sending already.
+        (true, false) if request.keep_alive => Then::Linger(CloseReason::Drained),
         // Unless there is input that nobody has asked for: closing on it could destroy the answer.
         (true, false) if request.framing == Framing::None && is_last => Then::Close,
         _ => Then::Linger(CloseReason::LastAnswer),

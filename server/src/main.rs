@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use rim::args::{Arguments, Command, usage_error};
+use rim::config::one_line;
 use rim::{doctor, serve};
 
 /// The command line makes no sense.
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "rim: {}", usage_error(&error));
+            complain(&usage_error(&error));
             return ExitCode::from(USAGE);
         }
     };
@@ -27,7 +28,12 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments).map(ExitCode::from),
     };
     result.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "rim: {error:#}");
+        complain(&format!("{error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// Whoever reads standard error may be gone, which changes nothing.
+fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "rim: {}", one_line(message));
 }

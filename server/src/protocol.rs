@@ -62,6 +62,12 @@ impl Http1 {
         }
     }
 
+    /// Whether anything of a request is in `bytes`, which have been looked at: empty lines before one
+    /// are nothing.
+    pub(crate) fn has_begun(&self, bytes: &[u8]) -> bool {
+        self.content_left > 0 || self.scanner.has_begun(bytes)
+    }
+
     /// Whether content of an answered request is still to come.
     #[inline]
     pub(crate) fn expects_content(&self) -> bool {

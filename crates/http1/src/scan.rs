@@ -94,7 +94,8 @@ impl HeadScanner {
     /// Whether any byte of a request has been seen, ignored empty lines aside.
     #[must_use]
     pub fn has_begun(&self, bytes: &[u8]) -> bool {
-        bytes.len() > self.head_start as usize
+        let head = bytes.get(self.head_start as usize..).unwrap_or_default();
+        !matches!(head, b"" | b"\r")
     }
 
     /// A line ends with a CR at `at`; what that means for the whole, if it does not just go on.
@@ -345,7 +346,7 @@ mod tests {
                 // Every cut near something, and some between.
                 let near = |cut: &usize| {
                     let around = &head.as_bytes()[cut.saturating_sub(3)..(cut + 3).min(head.len())];
-                    *cut < 40 || cut % 997 == 0 || memchr2(b'\r', b'\n', around).is_some()
+                    *cut < 40 || cut.is_multiple_of(997) || memchr2(b'\r', b'\n', around).is_some()
                 };
                 for cut in (0..head.len()).filter(near) {
                     let start = &head[..40.min(head.len())];

@@ -104,19 +104,21 @@ impl<D: Driver> Worker<D> {
             return self.send(token, out);
         }
         self.keep_buffer(out);
-        self.waits_for(token, before, life);
+        self.waits_for(token, before, life, lease.is_some());
     }
 
     /// A connection has nothing to send now: sets its deadline if it waits for something new.
-    fn waits_for(&mut self, token: Token, before: Life, life: Life) {
+    fn waits_for(&mut self, token: Token, before: Life, life: Life, has_received: bool) {
         let Some(connection) = self.connections.get(token) else { return };
+        // Empty lines are no request, and buy no time.
+        let is_noise = has_received && before == Life::Idle && life == Life::Idle;
         let timeout = match life {
             Life::Idle if self.is_draining => DRAIN_IDLE_AT_MOST,
             Life::Idle => self.snapshot.idle_timeout,
             Life::Reading => self.snapshot.head_timeout,
             _ => self.snapshot.file_timeout,
         };
-        if life != before || life == Life::Idle {
+        if life != before || (life == Life::Idle && !is_noise) {
             connection.deadline = self.now + timeout;
         }
         if connection.transport.has_ended() && life != Life::Waiting {

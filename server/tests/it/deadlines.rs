@@ -51,7 +51,7 @@ fn a_request_that_does_not_become_whole_is_answered_with_408() {
     on_each_driver(|driver| {
         let site = Site::usual();
         let server = start(&site, driver, "200", FAR, FAR);
-        for part in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r", "\r\n"] {
+        for part in ["G", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: a\r\n\r", "\r\nG"] {
             let mut client = Client::connect(server.address());
             client.send(part);
             let answer = client.answer();
@@ -63,6 +63,25 @@ fn a_request_that_does_not_become_whole_is_answered_with_408() {
         let mut client = Client::connect(server.address());
         assert_eq!(client.get("/").status, 200);
         assert_eq!(client.ask("GET / HT").status, 408);
+    });
+}
+
+#[test]
+fn empty_lines_are_no_request_and_are_closed_without_a_word() {
+    on_each_driver(|driver| {
+        let site = Site::usual();
+        for (head, idle) in [("200", FAR), (FAR, "200")] {
+            let server = start(&site, driver, head, idle, FAR);
+            let mut client = Client::connect(server.address());
+            if head == FAR {
+                assert_eq!(client.ask([get("/").as_bytes(), b"\r\n"].concat()).status, 200);
+            }
+            for noise in ["\r\n", "\r"] {
+                client.send(noise);
+                thread::sleep(Duration::from_millis(20));
+            }
+            assert!(client.ends_within(WATCHDOG), "head {head}, idle {idle}");
+        }
     });
 }
 

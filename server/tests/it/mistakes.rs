@@ -128,6 +128,16 @@ fn cores_that_are_not_there_are_code_1() {
 }
 
 #[test]
+fn what_is_quoted_in_a_message_adds_no_lines_to_it() {
+    let mut command = command("serve");
+    command.arg("/no\nwhere");
+    assert_fails(&finish(command), 1, &["cannot serve /no where"]);
+    let mut command = command("serve / --set");
+    command.arg("a\nb=c");
+    assert_fails(&finish(command), 1, &["unknown field"]);
+}
+
+#[test]
 fn settings_that_do_not_exist_or_cannot_work_are_code_1() {
     let site = Site::new();
     for (set, says) in [
