@@ -72,9 +72,12 @@ impl Files {
 
     fn ask(&mut self, id: usize, owner: usize) {
         self.pending[id].work = Work::Asked(self.now);
-        let key = self.index.record(self.pending[id].record).key();
+        let record = self.index.record(self.pending[id].record);
+        let key = record.key();
         let (path, is_directory, from) = (key.path.into(), key.is_directory, self.settings.worker);
-        self.messages.push((owner, FileMessage::Want { path, is_directory, from }));
+        // The owner has not seen what led to a doubt: it would go on saying what it believes.
+        let since = record.expired_at().unwrap_or(Time::ZERO).max(self.fresh_since());
+        self.messages.push((owner, FileMessage::Want { path, is_directory, since, from }));
     }
 
     fn begin_fill(&mut self, id: usize) {
@@ -199,9 +202,9 @@ impl Files {
     /// A message of another worker has come.
     pub(crate) fn receive(&mut self, message: FileMessage) {
         match message {
-            FileMessage::Want { path, is_directory, from } => {
+            FileMessage::Want { path, is_directory, since, from } => {
                 let key = Key { path: &path, is_directory };
-                let (hash, since) = (self.index.hash(key), self.fresh_since());
+                let hash = self.index.hash(key);
                 match self.index.find(hash, key) {
                     Some(id) if self.index.is_known_since(id, since) => self.tell(from, id),
                     _ => self.find_out(hash, key, Waiter::Worker(from)),

@@ -51,8 +51,8 @@ pub(crate) struct Record {
     is_directory: bool,
     /// What there is, and when that was found out.
     known: Option<(Local, Time)>,
-    /// It is to be found out anew, whatever its age.
-    is_expired: bool,
+    /// It is to be found out anew if it is from before that time, whatever its age.
+    expired_at: Option<Time>,
     /// Somebody is finding it out: a number that means something to the caller.
     pub(super) pending: Option<usize>,
     /// It was asked for since the eviction hand last came by.
@@ -115,7 +115,7 @@ impl Index {
             path,
             is_directory,
             known: None,
-            is_expired: false,
+            expired_at: None,
             pending: None,
             is_used: true,
             is_owned,
@@ -144,7 +144,7 @@ impl Index {
     #[inline]
     pub(crate) fn is_known_since(&self, id: usize, since: Time) -> bool {
         let record = &self.records[id];
-        !record.is_expired && record.known.as_ref().is_some_and(|(_, at)| *at >= since)
+        record.expired_at.is_none() && record.known.as_ref().is_some_and(|(_, at)| *at >= since)
     }
 
     /// Uses what is known about a path, as [`Index::is_known_since`] has said it is.
@@ -156,10 +156,12 @@ impl Index {
         local
     }
 
-    /// Sees to it that the paths at which `entry` was found are found out anew.
-    pub(crate) fn expire_entry(&mut self, entry: &Arc<Entry>) {
+    /// Sees to it that the paths at which `entry` was found are found out anew, at `now` or later.
+    pub(crate) fn expire_entry(&mut self, entry: &Arc<Entry>, now: Time) {
         for (_, record) in &mut self.records {
-            record.is_expired |= record.entry().is_some_and(|found| Arc::ptr_eq(found, entry));
+            if record.entry().is_some_and(|found| Arc::ptr_eq(found, entry)) {
+                record.expired_at = Some(now);
+            }
         }
     }
 
@@ -180,14 +182,15 @@ impl Index {
             (Resolved::Failed(status), _) => Local::Failed(*status),
         };
         record.known = Some((local, at));
-        record.is_expired = false;
+        // What was found out before it was doubted settles no doubt.
+        record.expired_at = record.expired_at.filter(|expired| at < *expired);
         self.bytes += record.weight();
     }
 
-    /// Sees to it that everything is found out anew.
-    pub(crate) fn expire_all(&mut self) {
+    /// Sees to it that everything is found out anew, at `now` or later.
+    pub(crate) fn expire_all(&mut self, now: Time) {
         for (_, record) in &mut self.records {
-            record.is_expired = true;
+            record.expired_at = Some(now);
         }
     }
 
@@ -234,6 +237,11 @@ impl Record {
     #[inline]
     pub(crate) fn key(&self) -> Key<'_> {
         Key { path: &self.path, is_directory: self.is_directory }
+    }
+
+    /// When what is known was last doubted, if that is not settled.
+    pub(crate) fn expired_at(&self) -> Option<Time> {
+        self.expired_at
     }
 
     /// The entry that was last found there.
@@ -300,7 +308,7 @@ mod tests {
         let id = insert(&mut index, "a");
         assert!(index.is_known_since(id, NOW));
         assert!(!index.is_known_since(id, Time::from_nanos(1_001)));
-        index.expire_all();
+        index.expire_all(NOW);
         assert!(!index.is_known_since(id, NOW));
         index.set(id, &Resolved::Absent, NOW);
         assert!(index.is_known_since(id, NOW));

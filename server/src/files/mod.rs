@@ -44,8 +44,8 @@ const INDEX_BYTES_MIN: u64 = 64 << 10;
 /// A message from one worker to another.
 #[derive(Debug)]
 pub(crate) enum FileMessage {
-    /// Please find out what is there.
-    Want { path: Box<[u8]>, is_directory: bool, from: usize },
+    /// Please say what is there, as found out at `since` or later.
+    Want { path: Box<[u8]>, is_directory: bool, since: Time, from: usize },
     /// This is there, and was so at that time.
     Have { path: Box<[u8]>, is_directory: bool, resolved: Resolved, at: Time },
 }
@@ -180,7 +180,7 @@ impl Files {
             root::Progress::Resolved { has_changed, close } => {
                 self.close(close);
                 if has_changed {
-                    self.index.expire_all();
+                    self.index.expire_all(self.now);
                 }
                 self.ready.append(&mut self.connections_waiting_for_root);
                 for id in std::mem::take(&mut self.waiting_for_root) {
@@ -217,7 +217,7 @@ impl Files {
 
     /// Sees to it that the paths are looked into anew at which `entry` was found.
     pub(crate) fn doubt(&mut self, entry: &Arc<Entry>) {
-        self.index.expire_entry(entry);
+        self.index.expire_entry(entry, self.now);
     }
 
     /// Closes a file; nobody waits for it.

@@ -109,6 +109,12 @@ impl Office {
         }
     }
 
+    /// The worker that finds out what is at a path.
+    fn owner(&self, path: &str) -> usize {
+        let key = Key { path: path.as_bytes(), is_directory: false };
+        self.workers[0].owner(self.workers[0].index.hash(key))
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
     }
@@ -170,6 +176,41 @@ fn what_was_found_out_is_believed_for_a_second() {
 }
 
 #[test]
+fn an_owner_does_not_repeat_what_another_worker_doubts() {
+    let mut office = Office::new(2);
+    office.write("a", "old");
+    for worker in 0..2 {
+        assert_eq!(office.content(worker, "a"), b"old");
+    }
+    office.write("a", "new!");
+    office.pass(Duration::from_millis(10));
+    let other = 1 - office.owner("a");
+    let Local::File(old) = office.find(other, "a") else { panic!("there is a file") };
+    office.workers[other].set_time(office.now);
+    office.workers[other].doubt(&old.entry);
+    assert_eq!(office.content(other, "a"), b"new!");
+    assert_eq!(office.opened[&b"a"[..]], 2);
+}
+
+#[test]
+fn an_answer_from_before_a_doubt_does_not_settle_it() {
+    let mut office = Office::new(2);
+    office.write("a", "old");
+    let other = 1 - office.owner("a");
+    let Local::File(old) = office.find(other, "a") else { panic!("there is a file") };
+    let path: Box<[u8]> = b"a"[..].into();
+    let (is_directory, at) = (false, office.now);
+    office.pass(Duration::from_millis(10));
+    office.write("a", "new!");
+    office.workers[other].set_time(office.now);
+    office.workers[other].doubt(&old.entry);
+    assert!(office.ask(other, "a", 1).is_none());
+    let resolved = Resolved::File(old.entry.clone());
+    office.workers[other].receive(FileMessage::Have { path, is_directory, resolved, at });
+    assert_eq!(office.content(other, "a"), b"new!");
+}
+
+#[test]
 fn a_file_that_has_not_changed_is_not_read_again() {
     let mut office = Office::new(1);
     office.write("a", "same");
@@ -203,8 +244,7 @@ fn an_owner_that_does_not_answer_is_asked_again() {
     office.write("a", "content");
     office.find(0, "warm");
     office.find(1, "warm");
-    let key = Key { path: b"a", is_directory: false };
-    let owner = office.workers[0].owner(office.workers[0].index.hash(key));
+    let owner = office.owner("a");
     let other = 1 - owner;
     office.deaf = Some(owner);
     assert!(office.ask(other, "a", 1).is_none());
