@@ -62,6 +62,8 @@ pub(crate) struct Exchange {
     pub(crate) root: Option<RootId>,
     /// What follows.
     pub(crate) then: Then,
+    /// How often its file was not what was known of it.
+    pub(crate) doubts: u8,
     /// How much of what is being sent had been sent when it was submitted, in bytes.
     pub(crate) sent_before: usize,
     /// The send under way has been cancelled because its time was up.
@@ -204,6 +206,7 @@ impl Connection {
         };
         // A file that was opened for this answer, and that the answer then was not about.
         self.drop_body(files);
+        self.exchange.doubts = 0;
         let is_joined = matches!(body, Body::Empty);
         self.exchange.body = body;
         match then {

@@ -26,6 +26,8 @@ pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// With room for fewer connections than this they are accepted one at a time, so that those for whom
 /// there is none stay in the queue.
 pub(crate) const ACCEPT_SINGLY_BELOW: usize = 64;
+/// How often one request finds that a file is not what it was, before it is given up.
+pub(crate) const DOUBTS_MAX: u8 = 8;
 /// Attempts at reading a file that keeps changing.
 pub(crate) const FILL_ATTEMPTS_MAX: u8 = 4;
 /// A file that has just changed could change again without its times showing it: they advance in

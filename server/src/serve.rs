@@ -239,10 +239,32 @@ fn memory_bytes() -> u64 {
         line.split_whitespace().nth(1)?.parse::<u64>().ok()
     });
     let total = total.map_or(u64::MAX, |kib| kib << 10);
-    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let limit = limits.iter().filter_map(|path| fs::read_to_string(path).ok());
-    let limit = limit.filter_map(|text| text.trim().parse::<u64>().ok()).min();
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let limit = control_group_limit(&groups, Path::new("/sys/fs/cgroup"));
     total.min(limit.unwrap_or(u64::MAX))
+}
+
+/// The least limit on memory of the control groups that `/proc/self/cgroup` names, and of those that
+/// they are in, in bytes; both versions (cgroups(7)).
+fn control_group_limit(groups: &str, mount: &Path) -> Option<u64> {
+    // hierarchy-ID:controller-list:cgroup-path, of which version 2 has no controllers.
+    let folders = groups.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
+        let is_memory = controllers.split(',').any(|name| name == "memory");
+        let (top, file) = match controllers {
+            "" => (mount.to_owned(), "memory.max"),
+            _ if is_memory => (mount.join("memory"), "memory.limit_in_bytes"),
+            _ => return None,
+        };
+        Some((top.join(path), top, file))
+    });
+    let limits = folders.flat_map(|(folder, top, file)| {
+        let with_parents: Vec<_> = folder.ancestors().map(Path::to_owned).collect();
+        let inside = with_parents.into_iter().filter(move |folder| folder.starts_with(&top));
+        inside.filter_map(move |folder| fs::read_to_string(folder.join(file)).ok())
+    });
+    limits.filter_map(|text| text.trim().parse().ok()).min()
 }
 
 /// A number that nobody outside knows.
@@ -303,4 +325,31 @@ fn supervise(crew: &Crew, events: &Receiver<Event>, drain_timeout: Duration) -> 
 
 fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "rim: warning: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_limit_of_all_control_groups_counts() {
+        let mount = tempfile::tempdir().unwrap();
+        let limit = |folder: &str, file: &str, text: &str| {
+            let folder = mount.path().join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(file), text).unwrap();
+        };
+        let least = |groups| control_group_limit(groups, mount.path());
+        assert_eq!(least("0::/a/b\n"), None);
+        limit("a/b", "memory.max", "max\n");
+        assert_eq!(least("0::/a/b\n"), None);
+        limit("a", "memory.max", "2000\n");
+        limit("other", "memory.max", "1\n");
+        assert_eq!(least("0::/a/b\n"), Some(2000));
+        limit("a/b", "memory.max", "1000\n");
+        assert_eq!(least("0::/a/b\n"), Some(1000));
+        limit("memory/c", "memory.limit_in_bytes", "500\n");
+        assert_eq!(least("4:cpu,memory:/c\n3:pids:/a\n"), Some(500));
+        assert_eq!(least("4:cpu:/c\n0::/\n"), None);
+    }
 }

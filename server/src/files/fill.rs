@@ -71,6 +71,14 @@ impl Fill {
         matches!(self.step, Step::Open)
     }
 
+    /// How much memory it needs for content, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.step {
+            Step::Open | Step::Stat => 0,
+            Step::Read(version, _) | Step::Verify(version, _) => version.size,
+        }
+    }
+
     /// The file that is open, to be closed when nothing is under way.
     pub(super) fn take_file(&mut self) -> Option<File> {
         self.file.take()
@@ -84,7 +92,10 @@ impl Fill {
     ) -> Progress {
         let outcome = match result {
             Ok(outcome) => outcome,
-            Err(errno) => return self.failed(errno),
+            Err(errno) => {
+                self.step = Step::Open;
+                return self.failed(errno);
+            }
         };
         match (mem::replace(&mut self.step, Step::Open), outcome) {
             (Step::Open, Outcome::Opened(file)) => {

@@ -105,7 +105,7 @@ impl Files {
 
     /// Opens the file of a fill, as soon as the root has been resolved.
     pub(super) fn open(&mut self, id: usize) {
-        if !self.root.is_fresh(self.fresh_since()) {
+        if !self.root.is_fresh(self.root_since()) {
             self.waiting_for_root.push(id);
             return self.resolve_root();
         }
@@ -146,7 +146,8 @@ impl Files {
             return;
         };
         let keeps = {
-            let free = self.index.bytes_free();
+            // What is being read will need its place.
+            let free = self.index.bytes_free().saturating_sub(self.bytes_reserved);
             let bytes_max = self.settings.bytes_max;
             move |size: u64| size <= SMALL_FILE_BYTES_MAX.min(bytes_max) || size <= free
         };
@@ -155,7 +156,9 @@ impl Files {
             unreachable!("only fills have operations")
         };
         let root = root.take_if(|_| fill.is_opening());
+        self.bytes_reserved -= fill.bytes();
         let progress = fill.advance(result, &surroundings);
+        self.bytes_reserved += fill.bytes();
         let unneeded = match &progress {
             Progress::Submit(_) => None,
             Progress::Retry(_) | Progress::Done(_) => fill.take_file(),
@@ -205,6 +208,8 @@ impl Files {
             FileMessage::Want { path, is_directory, since, from } => {
                 let key = Key { path: &path, is_directory };
                 let hash = self.index.hash(key);
+                // What is found out through an older root is no answer.
+                self.root_since = self.root_since.max(since);
                 match self.index.find(hash, key) {
                     Some(id) if self.index.is_known_since(id, since) => self.tell(from, id),
                     _ => self.find_out(hash, key, Waiter::Worker(from)),

@@ -83,6 +83,10 @@ pub(crate) struct Files {
     index: Index,
     pending: Slab<Pending>,
     generation: u32,
+    /// What the fills under way need for content, in bytes.
+    bytes_reserved: u64,
+    /// The root has to have been resolved since then, however recently it was.
+    root_since: Time,
     /// The other workers are not to be asked any more.
     is_alone: bool,
     /// Fills that cannot begin before the root has been resolved.
@@ -115,6 +119,8 @@ impl Files {
             settings,
             pending: Slab::new(),
             generation: 0,
+            bytes_reserved: 0,
+            root_since: Time::ZERO,
             is_alone: false,
             waiting_for_root: Vec::new(),
             connections_waiting_for_root: Vec::new(),
@@ -133,6 +139,11 @@ impl Files {
         self.now = now;
     }
 
+    /// Since when the root has to have been resolved.
+    fn root_since(&self) -> Time {
+        self.root_since.max(self.fresh_since())
+    }
+
     fn fresh_since(&self) -> Time {
         self.now - FRESH
     }
@@ -140,8 +151,8 @@ impl Files {
     /// What there is at `path`, if that is known; `connection` waits if it is not.
     #[inline]
     pub(crate) fn look_up(&mut self, path: &Path<'_>, connection: Token) -> Lookup<'_> {
-        let since = self.now - FRESH;
-        if !self.root.is_fresh(since) {
+        let since = self.fresh_since();
+        if !self.root.is_fresh(self.root_since()) {
             self.connections_waiting_for_root.push(connection);
             self.resolve_root();
             return Lookup::Wait;
@@ -218,6 +229,9 @@ impl Files {
     /// Sees to it that the paths are looked into anew at which `entry` was found.
     pub(crate) fn doubt(&mut self, entry: &Arc<Entry>) {
         self.index.expire_entry(entry, self.now);
+        // Perhaps the root leads elsewhere, and the worker that has found the entry knows already,
+        // or does not know yet.
+        self.root_since = self.now;
     }
 
     /// Closes a file; nobody waits for it.

@@ -291,3 +291,25 @@ fn without_a_root_the_answer_is_that_it_cannot_be_found_out() {
     office.workers[0].root = Root::new(c"/nonexistent/root".into());
     assert!(matches!(office.find(0, "a"), Local::Failed(Status::ServiceUnavailable)));
 }
+
+#[test]
+fn files_that_are_read_at_the_same_time_share_the_room_that_there_is() {
+    let mut office = Office::new(1);
+    // There is room for one of them.
+    let long = "x".repeat((1 << 20) + 1000);
+    office.find(0, "warm");
+    for (number, path) in ["a", "b"].into_iter().enumerate() {
+        office.write(path, &long);
+        assert!(office.ask(0, path, number as u32).is_none());
+    }
+    while !office.workers[0].ops.is_empty() {
+        let (token, op) = office.workers[0].ops.remove(0);
+        office.carry_out(0, token, op);
+    }
+    let mut is_kept = |path| match office.ask(0, path, 9) {
+        Some(Local::File(local)) => local.content.is_some(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!([is_kept("a"), is_kept("b")], [true, false]);
+    assert_eq!(office.workers[0].bytes_reserved, 0);
+}

@@ -10,7 +10,9 @@ use super::Worker;
 use crate::body::{FileProgress, Piece};
 use crate::close_reason::CloseReason;
 use crate::connection::{Connection, Context, Life, Then, exchange_token};
-use crate::limits::{DRAIN_IDLE_AT_MOST, LINGER_AT_MOST, LINGER_BYTES_MAX, SEND_BYTES_MAX};
+use crate::limits::{
+    DOUBTS_MAX, DRAIN_IDLE_AT_MOST, LINGER_AT_MOST, LINGER_BYTES_MAX, SEND_BYTES_MAX,
+};
 use crate::protocol::{INPUT_BYTES_MAX, begins_with_head};
 
 impl<D: Driver> Worker<D> {
@@ -260,16 +262,18 @@ impl<D: Driver> Worker<D> {
             FileProgress::Verified => self.process(token, None),
             FileProgress::Ready if connection.transport.is_sending() => {}
             FileProgress::Ready => self.go_on_sending(token),
-            FileProgress::Changed if life == Life::Waiting => {
+            // It may be gone, or another one: what is there now is found out anew.
+            FileProgress::Changed | FileProgress::Failed if life == Life::Waiting => {
                 self.files.doubt(&body.local().entry);
                 connection.drop_body(&mut self.files);
-                self.process(token, None);
+                connection.exchange.doubts += 1;
+                if connection.exchange.doubts < DOUBTS_MAX {
+                    self.process(token, None);
+                } else {
+                    self.reject(token, Status::ServiceUnavailable, CloseReason::FileFailed);
+                }
             }
             FileProgress::Changed => self.close(token, CloseReason::FileChanged),
-            FileProgress::Failed if life == Life::Waiting => {
-                connection.drop_body(&mut self.files);
-                self.reject(token, Status::ServiceUnavailable, CloseReason::FileFailed);
-            }
             FileProgress::Failed => self.close(token, CloseReason::FileFailed),
         }
         self.want_input(token);

@@ -72,6 +72,20 @@ fn a_file_that_changes_while_it_is_sent_arrives_as_it_was_or_is_cut() {
 }
 
 #[test]
+fn a_large_file_that_has_been_removed_is_not_there_and_the_connection_goes_on() {
+    on_each_driver(|driver| {
+        let site = Site::with(&[("short", "short")]);
+        site.write("long", noise(23, 3_000_000));
+        let server = Server::start(&site, driver, "--set cache.bytes_max=0");
+        let mut client = Client::connect(server.address());
+        assert_eq!(client.get("/long").status, 200);
+        fs::remove_file(site.path("long")).unwrap();
+        assert_eq!(client.get("/long").status, 404);
+        assert_eq!(client.get("/short").text(), "short");
+    });
+}
+
+#[test]
 fn a_file_in_memory_arrives_as_it_was() {
     on_each_driver(|driver| {
         for (what, change) in CHANGES {

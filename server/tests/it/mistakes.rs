@@ -129,12 +129,14 @@ fn cores_that_are_not_there_are_code_1() {
 
 #[test]
 fn what_is_quoted_in_a_message_adds_no_lines_to_it() {
-    let mut command = command("serve");
-    command.arg("/no\nwhere");
-    assert_fails(&finish(command), 1, &["cannot serve /no where"]);
-    let mut command = command("serve / --set");
-    command.arg("a\nb=c");
-    assert_fails(&finish(command), 1, &["unknown field"]);
+    for (arguments, says) in [
+        (["/no\nwhere", "--cores=0"], "cannot serve /no where"),
+        (["/", "--set=a\nb=c"], "unknown field"),
+    ] {
+        let mut serve = command("serve");
+        serve.args(arguments);
+        assert_fails(&finish(serve), 1, &[says]);
+    }
 }
 
 #[test]
