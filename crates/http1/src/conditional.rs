@@ -1,15 +1,28 @@
 //! Conditional requests (9110 section 13).
 
+use memchr::memchr;
+
 use crate::date::parse_date;
 use crate::field::trim;
 
-/// The preconditions of a request: the values of the field lines of that name.
+/// The preconditions of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Conditions<'a> {
     /// `If-None-Match`.
-    pub if_none_match: Option<&'a [u8]>,
-    /// `If-Modified-Since`.
+    pub if_none_match: Option<Tags<'a>>,
+    /// `If-Modified-Since`: the value of the one field line.
     pub if_modified_since: Option<&'a [u8]>,
+}
+
+/// A list of entity tags, or `*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tags<'a> {
+    /// The value of the one field line.
+    Line(&'a [u8]),
+    /// The whole header section, with several lines of the field, which make one list (9110 section
+    /// 5.3). They are looked for again when they are needed: hardly any request has them, and keeping
+    /// their values would take memory.
+    Section(&'a [u8]),
 }
 
 /// What a representation is compared by.
@@ -43,7 +56,7 @@ impl Conditions<'_> {
     pub fn evaluate(&self, validators: &Validators<'_>) -> Evaluation {
         let is_unchanged = match (self.if_none_match, self.if_modified_since) {
             (None, None) => false,
-            (Some(tags), _) => matches_any(tags, validators.etag),
+            (Some(tags), _) => tags.match_any(validators.etag),
             (None, Some(date)) => {
                 parse_date(date).is_some_and(|date| validators.last_modified <= date)
             }
@@ -52,12 +65,33 @@ impl Conditions<'_> {
     }
 }
 
-/// Whether a list of entity tags, or `*`, matches `etag` by the weak comparison (9110 section
-/// 8.8.3.2). A list that breaks the grammar (section 8.8.3) matches nothing.
-fn matches_any(list: &[u8], etag: &[u8]) -> bool {
-    if trim(list) == b"*" {
-        return true;
+impl Tags<'_> {
+    /// Whether any of them matches `etag` by the weak comparison (9110 section 8.8.3.2). A list that
+    /// breaks the grammar (section 8.8.3) matches nothing.
+    fn match_any(self, etag: &[u8]) -> bool {
+        match self {
+            Self::Line(value) => trim(value) == b"*" || find(value, etag) == Some(true),
+            Self::Section(section) => {
+                let mut lists = values(section, b"if-none-match");
+                lists.try_fold(false, |is_match, list| Some(is_match | find(list, etag)?))
+                    == Some(true)
+            }
+        }
     }
+}
+
+/// The values of the field lines of that name, in a header section that is well-formed.
+fn values<'a>(section: &'a [u8], name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+    section.split(|&byte| byte == b'\n').filter_map(move |line| {
+        let colon = memchr(b':', line)?;
+        let is_it = line[..colon].eq_ignore_ascii_case(name);
+        let value = &line[colon + 1..];
+        is_it.then(|| value.strip_suffix(b"\r").unwrap_or(value))
+    })
+}
+
+/// Whether `etag` is in a list of entity tags; none if that breaks the grammar.
+fn find(list: &[u8], etag: &[u8]) -> Option<bool> {
     let mut rest = trim(list);
     let mut is_match = false;
     loop {
@@ -67,15 +101,13 @@ fn matches_any(list: &[u8], etag: &[u8]) -> bool {
             rest = trim(after);
         }
         if rest.is_empty() {
-            return is_match;
+            return Some(is_match);
         }
-        let Some((tag, after)) = take_tag(rest) else {
-            return false;
-        };
+        let (tag, after) = take_tag(rest)?;
         is_match |= tag == etag;
         rest = trim(after);
         if !rest.is_empty() && !rest.starts_with(b",") {
-            return false;
+            return None;
         }
     }
 }
@@ -97,7 +129,7 @@ mod tests {
     #[track_caller]
     fn check(if_none_match: Option<&str>, if_modified_since: Option<&str>, expected: Evaluation) {
         let conditions = Conditions {
-            if_none_match: if_none_match.map(str::as_bytes),
+            if_none_match: if_none_match.map(|value| Tags::Line(value.as_bytes())),
             if_modified_since: if_modified_since.map(str::as_bytes),
         };
         assert_eq!(conditions.evaluate(&VALIDATORS), expected);
@@ -132,6 +164,21 @@ mod tests {
             "*, \"abc\"",
         ] {
             check(Some(tags), None, Evaluation::Proceed);
+        }
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        for (section, expected) in [
+            ("If-None-Match: \"x\"\r\nA: \"y\"\r\nif-none-match:\"abc\"\r\n\r\n", true),
+            ("If-None-Match: \"abc\"\r\nIf-None-Match:\r\n\r\n", true),
+            ("If-None-Match: W/\"abc\",\r\nIf-None-Match: ,\"y\"\t\r\n\r\n", true),
+            ("If-None-Match: \"x\"\r\nA: \"abc\"\r\nIf-None-Match: \"y\"\r\n\r\n", false),
+            ("If-None-Match: \"abc\"\r\nIf-None-Match: y\r\n\r\n", false),
+            ("If-None-Match: \"abc\"\r\nIf-None-Match: *\r\n\r\n", false),
+        ] {
+            let tags = Tags::Section(section.as_bytes());
+            assert_eq!(tags.match_any(VALIDATORS.etag), expected, "{section:?}");
         }
     }
 

@@ -27,7 +27,7 @@ mod scan;
 mod status;
 mod target;
 
-pub use conditional::{Conditions, Evaluation, Validators};
+pub use conditional::{Conditions, Evaluation, Tags, Validators};
 pub use date::{DATE_LEN, format_date, parse_date};
 pub use framing::{Framing, body_framing, keep_alive};
 pub use method::Method;

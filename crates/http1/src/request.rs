@@ -3,7 +3,7 @@
 use httparse::{EMPTY_HEADER, Header};
 use memchr::memchr;
 
-use crate::conditional::Conditions;
+use crate::conditional::{Conditions, Tags};
 use crate::field;
 use crate::framing::{Framing, body_framing, keep_alive};
 use crate::host;
@@ -67,9 +67,9 @@ impl<'a> Request<'a> {
             Err(httparse::Error::TooManyHeaders) => {
                 let mut many = [EMPTY_HEADER; FIELDS_MAX];
                 let fields = complete(httparse::parse_headers(section, &mut many))?;
-                Self::from_fields(method, target, version, fields)
+                Self::from_fields(method, target, version, section, fields)
             }
-            parsed => Self::from_fields(method, target, version, complete(parsed)?),
+            parsed => Self::from_fields(method, target, version, section, complete(parsed)?),
         }
     }
 
@@ -77,6 +77,7 @@ impl<'a> Request<'a> {
         method: Method,
         target: Target<'a>,
         version: Version,
+        section: &'a [u8],
         fields: &[Header<'a>],
     ) -> Result<Self, Status> {
         let known = Known::collect(fields)?;
@@ -111,7 +112,7 @@ impl<'a> Request<'a> {
             target,
             version,
             host: target.authority().or(known.host),
-            conditions: known.conditions,
+            conditions: known.conditions(section),
             framing,
             keep_alive: keep_alive(version, connection),
             expects_continue: expectation.is_some() && framing != Framing::None,
@@ -127,21 +128,23 @@ struct Known<'a> {
     content_length: Option<&'a [u8]>,
     transfer_encoding: Option<&'a [u8]>,
     is_framing_repeated: bool,
-    conditions: Conditions<'a>,
+    if_none_match: Option<&'a [u8]>,
+    if_modified_since: Option<&'a [u8]>,
+    are_tags_repeated: bool,
+    is_date_repeated: bool,
 }
 
 impl<'a> Known<'a> {
     fn collect(fields: &[Header<'a>]) -> Result<Self, Status> {
         let mut known = Self::default();
         let mut is_singleton_repeated = false;
-        let mut is_condition_repeated = false;
         for field in fields {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             let (place, is_repeated) = match field.name.len() {
                 4 if is("host") => (&mut known.host, &mut is_singleton_repeated),
                 6 if is("expect") => (&mut known.expect, &mut is_singleton_repeated),
                 13 if is("if-none-match") => {
-                    (&mut known.conditions.if_none_match, &mut is_condition_repeated)
+                    (&mut known.if_none_match, &mut known.are_tags_repeated)
                 }
                 14 if is("content-length") => {
                     (&mut known.content_length, &mut known.is_framing_repeated)
@@ -150,7 +153,7 @@ impl<'a> Known<'a> {
                     (&mut known.transfer_encoding, &mut known.is_framing_repeated)
                 }
                 17 if is("if-modified-since") => {
-                    (&mut known.conditions.if_modified_since, &mut is_condition_repeated)
+                    (&mut known.if_modified_since, &mut known.is_date_repeated)
                 }
                 _ => continue,
             };
@@ -159,11 +162,21 @@ impl<'a> Known<'a> {
         if is_singleton_repeated {
             return Err(Status::BadRequest);
         }
-        if is_condition_repeated {
-            // Then they are not heeded, and the client gets the whole.
-            known.conditions = Conditions::default();
-        }
         Ok(known)
+    }
+
+    /// The preconditions. Lines of a list are one list.
+    ///
+    /// > A recipient MUST ignore the If-Modified-Since header field if the received field value is
+    /// > not a valid HTTP-date, the field value has more than one member, or if the request method
+    /// > is neither GET nor HEAD. (9110 section 13.1.3)
+    fn conditions(&self, section: &'a [u8]) -> Conditions<'a> {
+        let tags =
+            |value| if self.are_tags_repeated { Tags::Section(section) } else { Tags::Line(value) };
+        Conditions {
+            if_none_match: self.if_none_match.map(tags),
+            if_modified_since: self.if_modified_since.filter(|_| !self.is_date_repeated),
+        }
     }
 }
 

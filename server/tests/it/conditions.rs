@@ -78,6 +78,14 @@ fn the_tag_of_the_file_is_answered_with_304() {
         ] {
             check(&mut client, status, &format!("If-None-Match: {tags}\r\n"));
         }
+        for (status, lines) in [
+            (304, format!("If-None-Match: \"x\"\r\nX: y\r\nIf-None-Match: {tag}\r\n")),
+            (304, format!("If-None-Match: , {tag}\r\nIf-None-Match:\r\n")),
+            (200, "If-None-Match: \"x\"\r\nIf-None-Match: \"y\"\r\n".into()),
+            (200, format!("If-None-Match: {tag}\r\nIf-None-Match: *\r\n")),
+        ] {
+            check(&mut client, status, &lines);
+        }
         let missing = "GET /none HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n";
         assert_eq!(client.ask(missing).status, 404);
     });

@@ -1,4 +1,5 @@
 use super::*;
+use crate::conditional::{Evaluation, Validators};
 
 fn get(fields: &str) -> String {
     format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")
@@ -143,9 +144,19 @@ fn expectations_are_met_or_failed() {
 }
 
 #[test]
-fn repeated_conditions_are_not_heeded() {
-    let once = get("If-None-Match: \"a\"\r\n");
-    assert_eq!(accept(&once).conditions.if_none_match, Some(&b"\"a\""[..]));
-    let twice = get("If-None-Match: \"a\"\r\nIf-None-Match: \"b\"\r\n");
-    assert_eq!(accept(&twice).conditions, Conditions::default());
+fn lines_of_tags_are_one_list_and_a_date_that_is_repeated_is_none() {
+    let validators = Validators { etag: b"\"b\"", last_modified: 784_111_777 };
+    let date = "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    for (fields, expected) in [
+        ("If-None-Match: \"b\"\r\n", Evaluation::NotModified),
+        ("If-None-Match: \"a\"\r\nIf-None-Match: \"b\"\r\n", Evaluation::NotModified),
+        ("If-None-Match: \"a\"\r\nX: y\r\nif-none-match: \"b\"\r\n", Evaluation::NotModified),
+        ("If-None-Match: \"a\"\r\nIf-None-Match: \"c\"\r\n", Evaluation::Proceed),
+        (date, Evaluation::NotModified),
+        (&date.repeat(2), Evaluation::Proceed),
+        (&format!("{}If-None-Match: \"b\"\r\n", date.repeat(2)), Evaluation::NotModified),
+    ] {
+        let head = get(fields);
+        assert_eq!(accept(&head).conditions.evaluate(&validators), expected, "{fields:?}");
+    }
 }
