@@ -4,7 +4,7 @@ use httparse::{EMPTY_HEADER, Header};
 use memchr::memchr;
 
 use crate::conditional::{Conditions, Tags};
-use crate::field;
+use crate::field::{elements, is_token};
 use crate::framing::{Framing, body_framing, keep_alive};
 use crate::host;
 use crate::method::Method;
@@ -96,11 +96,10 @@ impl<'a> Request<'a> {
             known.transfer_encoding,
             known.is_framing_repeated,
         )?;
-        // "A server that receives an Expect field value containing a member other than 100-continue
-        // MAY respond with a 417"; "A server that receives a 100-continue expectation in an HTTP/1.0
-        // request MUST ignore that expectation." (9110 section 10.1.1)
-        let expectation = known.expect.filter(|_| version == Version::Http11);
-        if expectation.is_some_and(|value| !value.eq_ignore_ascii_case(b"100-continue")) {
+        // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that
+        // expectation." (9110 section 10.1.1)
+        let expects = if version == Version::Http11 { known.expects } else { Expects::default() };
+        if expects.something_else {
             return Err(Status::ExpectationFailed);
         }
         let connection = fields
@@ -115,8 +114,31 @@ impl<'a> Request<'a> {
             conditions: known.conditions(section),
             framing,
             keep_alive: keep_alive(version, connection),
-            expects_continue: expectation.is_some() && framing != Framing::None,
+            expects_continue: expects.to_continue && framing != Framing::None,
         })
+    }
+}
+
+/// The members of Expect.
+///
+/// > Expect = #expectation (9110 section 10.1.1)
+///
+/// A list may have no members, and members on several lines (section 5.6.1).
+#[derive(Clone, Copy, Default)]
+struct Expects {
+    to_continue: bool,
+    /// > A server that receives an Expect field value containing a member other than 100-continue
+    /// > MAY respond with a 417 (Expectation Failed) status code (9110 section 10.1.1)
+    something_else: bool,
+}
+
+impl Expects {
+    fn add(&mut self, value: &[u8]) {
+        for member in elements(value).filter(|member| !member.is_empty()) {
+            let to_continue = member.eq_ignore_ascii_case(b"100-continue");
+            self.to_continue |= to_continue;
+            self.something_else |= !to_continue;
+        }
     }
 }
 
@@ -124,7 +146,7 @@ impl<'a> Request<'a> {
 #[derive(Default)]
 struct Known<'a> {
     host: Option<&'a [u8]>,
-    expect: Option<&'a [u8]>,
+    expects: Expects,
     content_length: Option<&'a [u8]>,
     transfer_encoding: Option<&'a [u8]>,
     is_framing_repeated: bool,
@@ -137,12 +159,15 @@ struct Known<'a> {
 impl<'a> Known<'a> {
     fn collect(fields: &[Header<'a>]) -> Result<Self, Status> {
         let mut known = Self::default();
-        let mut is_singleton_repeated = false;
+        let mut is_host_repeated = false;
         for field in fields {
             let is = |name: &str| field.name.eq_ignore_ascii_case(name);
             let (place, is_repeated) = match field.name.len() {
-                4 if is("host") => (&mut known.host, &mut is_singleton_repeated),
-                6 if is("expect") => (&mut known.expect, &mut is_singleton_repeated),
+                4 if is("host") => (&mut known.host, &mut is_host_repeated),
+                6 if is("expect") => {
+                    known.expects.add(field.value);
+                    continue;
+                }
                 13 if is("if-none-match") => {
                     (&mut known.if_none_match, &mut known.are_tags_repeated)
                 }
@@ -159,7 +184,7 @@ impl<'a> Known<'a> {
             };
             *is_repeated |= place.replace(field.value).is_some();
         }
-        if is_singleton_repeated {
+        if is_host_repeated {
             return Err(Status::BadRequest);
         }
         Ok(known)
@@ -187,7 +212,7 @@ impl<'a> Known<'a> {
 fn parse_request_line(line: &[u8]) -> Result<(Method, Target<'_>, Version), Status> {
     let space = memchr(b' ', line).ok_or(Status::BadRequest)?;
     let (token, rest) = (&line[..space], &line[space + 1..]);
-    if !field::is_token(token) {
+    if !is_token(token) {
         return Err(Status::BadRequest);
     }
     let space = memchr(b' ', rest).ok_or(Status::BadRequest)?;

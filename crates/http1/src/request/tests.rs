@@ -139,7 +139,17 @@ fn framing_and_persistence_come_from_their_fields() {
 fn expectations_are_met_or_failed() {
     assert!(accept(&get("Expect: 100-Continue\r\nContent-Length: 5\r\n")).expects_continue);
     assert!(!accept(&get("Expect: 100-continue\r\n")).expects_continue);
-    reject(get("Expect: other\r\n"), Status::ExpectationFailed);
+    for list in ["100-continue,", ", 100-continue", "\r\nExpect: 100-continue"] {
+        let head = get(&format!("Expect: {list}\r\nContent-Length: 5\r\n"));
+        assert!(accept(&head).expects_continue, "{list:?}");
+    }
+    for empty in ["", " ", ",", " , ,"] {
+        let head = get(&format!("Expect:{empty}\r\nContent-Length: 5\r\n"));
+        assert!(!accept(&head).expects_continue, "{empty:?}");
+    }
+    for other in ["other", "100-continue, x", "100-continue\r\nExpect: x"] {
+        reject(get(&format!("Expect: {other}\r\n")), Status::ExpectationFailed);
+    }
     assert!(!accept("GET / HTTP/1.0\r\nExpect: other\r\n\r\n").expects_continue);
 }
 

@@ -29,6 +29,8 @@ fn fields_that_do_not_matter_do_no_harm() {
             b"If-Modified-Since: yesterday",
             b"Accept-Encoding: gzip, br",
             b"Expect: 100-continue",
+            b"Expect:",
+            b"Expect: ,",
             &commas,
         ]
         .map(with),
