@@ -14,7 +14,7 @@ use crate::body::{Body, FileBody};
 use crate::clock::DateLine;
 use crate::close_reason::CloseReason;
 use crate::files::{Files, LocalEntry, RootId};
-use crate::limits::{DISCARDED_CONTENT_BYTES_MAX, JOINED_ANSWERS_BYTES_MAX};
+use crate::limits::JOINED_ANSWERS_BYTES_MAX;
 use crate::protocol::{Http1, Step, begins_with_head};
 use crate::service::{self, Plan};
 use crate::transport::Transport;
@@ -251,11 +251,7 @@ pub(crate) fn exchange_token(connection: Token) -> Token {
 
 /// What is to follow the answer to `request`, which is the last one at hand or not.
 fn follow_up(request: &Request<'_>, is_last: bool, is_draining: bool) -> Then {
-    let can_discard = service::can_discard(
-        request.framing,
-        request.expects_continue,
-        DISCARDED_CONTENT_BYTES_MAX,
-    );
+    let can_discard = service::can_discard(request.framing, request.expects_continue);
     match (can_discard, request.keep_alive && !(is_draining && is_last)) {
         (true, true) => Then::NextRequest,
         // Who has not asked for the end may be sending already.

@@ -6,6 +6,7 @@ use rim_driver::Token;
 use rim_http1::{Evaluation, Framing, Method, Path, Request, Status};
 
 use crate::files::{Files, Local, LocalEntry, Lookup};
+use crate::limits::DISCARDED_CONTENT_BYTES_MAX;
 
 /// What is answered.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ pub(crate) enum Plan<'a> {
     Wait,
 }
 
-/// Decides, top to bottom: method, target, path, file, preconditions.
+/// Decides, top to bottom: method, content, target, path, file, preconditions.
 ///
 /// `scratch` is for paths that have to be decoded; `connection` waits if something is not known.
 #[inline]
@@ -34,6 +35,9 @@ pub(crate) fn respond<'a>(
         Method::Get | Method::Head => {}
         Method::Unknown => return Plan::Text(Status::NotImplemented),
         _ => return Plan::Text(Status::MethodNotAllowed),
+    }
+    if is_too_large(request.framing) {
+        return Plan::Text(Status::ContentTooLarge);
     }
     let path = match request.target.resolve(scratch) {
         Ok(path) if path.is_hidden => return Plan::Text(Status::NotFound),
@@ -55,12 +59,21 @@ pub(crate) fn respond<'a>(
     }
 }
 
+/// > The 413 (Content Too Large) status code indicates that the server is refusing to process a
+/// > request because the request content is larger than the server is willing or able to process.
+/// > (9110 section 15.5.14)
+///
+/// How much comes in chunks shows only when it has come, and the answer does not wait for that.
+fn is_too_large(framing: Framing) -> bool {
+    matches!(framing, Framing::Length(length) if length > DISCARDED_CONTENT_BYTES_MAX)
+}
+
 /// Whether the connection can go on after the content of a request has been dropped.
-pub(crate) fn can_discard(framing: Framing, expects_continue: bool, bytes_max: u64) -> bool {
+pub(crate) fn can_discard(framing: Framing, expects_continue: bool) -> bool {
     match framing {
         Framing::None => true,
         // A client that waits for `100 (Continue)` may or may not send it after another answer.
-        Framing::Length(length) => !expects_continue && length <= bytes_max,
+        Framing::Length(_) => !expects_continue && !is_too_large(framing),
         Framing::Chunked => false,
     }
 }

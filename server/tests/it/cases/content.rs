@@ -63,14 +63,20 @@ fn codings_end_with_chunked_and_have_no_length_beside_them() {
 fn content_that_is_not_dropped_ends_the_connection() {
     check(&last(
         200,
+        ["Transfer-Encoding: chunked", "Expect: 100-continue\r\nContent-Length: 5"].map(with),
+    ));
+    check(&last(
+        413,
         [
-            "Transfer-Encoding: chunked",
             "Content-Length: 18446744073709551615",
+            "Content-Length: 10000000",
             "Content-Length: 65537",
-            "Expect: 100-continue\r\nContent-Length: 5",
+            "Expect: 100-continue\r\nContent-Length: 65537",
         ]
         .map(with),
     ));
+    // Whether there is such a file makes no difference.
+    check(&last(413, ["GET /none HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n"]));
     check(&last(
         405,
         [
