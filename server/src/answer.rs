@@ -88,13 +88,13 @@ impl Writer<'_> {
         Body::Empty
     }
 
-    /// Where a directory is, whose path was asked for without the slash.
-    pub(crate) fn redirect(self, path: &Path<'_>) -> Body {
-        let location = location(path.bytes);
+    /// Where a directory is, whose path was asked for without the slash. The query stays with
+    /// it: nothing to a file, but perhaps something to the page in it.
+    pub(crate) fn redirect(self, path: &Path<'_>, query: &[u8]) -> Body {
         let (date, persistence) = (self.date.as_bytes(), self.persistence.line());
         HeadWriter::new(self.out, Status::MovedPermanently)
             .field("Server", crate::SERVER.as_bytes())
-            .field("Location", &location)
+            .field_of("Location", |out| write_location(path.bytes, query, out))
             .number("Content-Length", 0)
             .lines(date)
             .lines(persistence)
@@ -103,20 +103,34 @@ impl Writer<'_> {
     }
 }
 
-/// The absolute path of a directory, encoded. It begins with exactly one slash, so that no client
-/// takes what follows for a host.
-fn location(path: &[u8]) -> Vec<u8> {
-    let mut location = vec![b'/'];
+/// Appends the absolute path of a directory, encoded, and the query. It begins with exactly one
+/// slash, so that no client takes what follows for a host.
+fn write_location(path: &[u8], query: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    out.push(b'/');
     for &byte in path {
-        // pchar without escapes (3986 section 3.3), and the slash between segments.
-        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte) {
-            location.push(byte);
+        // The slash between segments is no pchar.
+        if is_pchar(byte) || byte == b'/' {
+            out.push(byte);
         } else {
-            location.extend_from_slice(format!("%{byte:02X}").as_bytes());
+            let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+            out.extend_from_slice(&[b'%', DIGITS[high], DIGITS[low]]);
         }
     }
-    location.push(b'/');
-    location
+    if !path.is_empty() {
+        out.push(b'/');
+    }
+    // > query = *( pchar / "/" / "?" ) (3986 section 3.4)
+    //
+    // As it came: an escape in it may differ from the byte. One that is no query is left out.
+    if query.iter().all(|&byte| is_pchar(byte) || b"/?%".contains(&byte)) {
+        out.extend_from_slice(query);
+    }
+}
+
+/// pchar without escapes (3986 section 3.3).
+fn is_pchar(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@".contains(&byte)
 }
 
 #[cfg(test)]
@@ -129,15 +143,23 @@ mod tests {
 
     #[test]
     fn a_location_is_encoded_and_never_names_a_host() {
-        for (path, expected) in [
-            (&b"a"[..], "/a/"),
-            (b"a/b c", "/a/b%20c/"),
-            (b"evil.example", "/evil.example/"),
-            (b"a\r\nX: y", "/a%0D%0AX:%20y/"),
-            (b"50%", "/50%25/"),
-            (b"\xc3\xa4?#", "/%C3%A4%3F%23/"),
+        for (path, query, expected) in [
+            (&b"a"[..], "", "/a/"),
+            (b"a/b c", "", "/a/b%20c/"),
+            (b"evil.example", "", "/evil.example/"),
+            (b"", "", "/"),
+            (b"a\r\nX: y", "", "/a%0D%0AX:%20y/"),
+            (b"50%", "", "/50%25/"),
+            (b"\xc3\xa4?#", "", "/%C3%A4%3F%23/"),
+            (b"a", "?x=1&y=%2F/?~", "/a/?x=1&y=%2F/?~"),
+            (b"a", "?", "/a/?"),
+            (b"a", "?x=\r\n", "/a/"),
+            (b"a", "?x=\"1\"", "/a/"),
+            (b"a", "?\0", "/a/"),
         ] {
-            assert_eq!(String::from_utf8(location(path)).unwrap(), expected);
+            let mut location = Vec::new();
+            write_location(path, query.as_bytes(), &mut location);
+            assert_eq!(String::from_utf8(location).unwrap(), expected);
         }
     }
 

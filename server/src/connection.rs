@@ -187,7 +187,7 @@ impl Connection {
         let body = match plan {
             Plan::Wait => return None,
             Plan::Text(status) => writer.text(status),
-            Plan::Redirect(path) => writer.redirect(&path),
+            Plan::Redirect(path) => writer.redirect(&path, request.target.query()),
             Plan::File(local, status) => {
                 let is_read = local.content.is_none() && status == Status::Ok && !head_only;
                 let is_at_hand =

@@ -22,10 +22,17 @@ impl<'a> HeadWriter<'a> {
     /// Appends a field line. The value must be valid: callers pass what they have made or checked
     /// themselves.
     pub fn field(self, name: &str, value: &[u8]) -> Self {
-        debug_assert!(value.iter().all(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+        self.field_of(name, |bytes| bytes.extend_from_slice(value))
+    }
+
+    /// Appends a field line whose value `write` appends, so that it stands nowhere else before.
+    pub fn field_of(self, name: &str, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         self.bytes.extend_from_slice(name.as_bytes());
         self.bytes.extend_from_slice(b": ");
-        self.bytes.extend_from_slice(value);
+        let start = self.bytes.len();
+        write(self.bytes);
+        let value = &self.bytes[start..];
+        debug_assert!(value.iter().all(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
         self.bytes.extend_from_slice(b"\r\n");
         self
     }

@@ -14,6 +14,8 @@ pub enum Target<'a> {
     Origin {
         /// From the first slash on, encoded.
         path: &'a [u8],
+        /// From the question mark on; empty if there is none.
+        query: &'a [u8],
     },
     /// > absolute-form = absolute-URI (section 3.2.2)
     Absolute {
@@ -21,6 +23,8 @@ pub enum Target<'a> {
         authority: &'a [u8],
         /// As for `Origin`; a lone slash if there is none.
         path: &'a [u8],
+        /// As for `Origin`.
+        query: &'a [u8],
     },
     /// > authority-form = uri-host ":" port (section 3.2.3), with CONNECT
     Authority,
@@ -48,7 +52,10 @@ impl<'a> Target<'a> {
         }
         match (method, target) {
             (Method::Connect, _) => parse_authority(target),
-            (_, [b'/', ..]) => Ok(Self::Origin { path: without_query(target) }),
+            (_, [b'/', ..]) => {
+                let (path, query) = split_query(target);
+                Ok(Self::Origin { path, query })
+            }
             (Method::Options, b"*") => Ok(Self::Asterisk),
             _ => parse_absolute(target),
         }
@@ -60,6 +67,15 @@ impl<'a> Target<'a> {
         match self {
             Self::Absolute { authority, .. } => Some(authority),
             _ => None,
+        }
+    }
+
+    /// The query with its question mark; empty if there is none.
+    #[must_use]
+    pub fn query(&self) -> &'a [u8] {
+        match self {
+            Self::Origin { query, .. } | Self::Absolute { query, .. } => query,
+            Self::Authority | Self::Asterisk => b"",
         }
     }
 
@@ -76,7 +92,7 @@ impl<'a> Target<'a> {
     where
         'a: 'b,
     {
-        let (Self::Origin { path } | Self::Absolute { path, .. }) = self else {
+        let (Self::Origin { path, .. } | Self::Absolute { path, .. }) = self else {
             return Err(Status::BadRequest);
         };
         if is_plain(path) {
@@ -90,9 +106,9 @@ impl<'a> Target<'a> {
 }
 
 /// > absolute-path = 1*( "/" segment ) (9110 section 4.1); the query is nothing to a file.
-fn without_query(target: &[u8]) -> &[u8] {
+fn split_query(target: &[u8]) -> (&[u8], &[u8]) {
     let end = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len());
-    &target[..end]
+    target.split_at(end)
 }
 
 fn parse_authority(target: &[u8]) -> Result<Target<'_>, Status> {
@@ -113,12 +129,13 @@ fn parse_absolute(target: &[u8]) -> Result<Target<'_>, Status> {
         return Err(Status::MisdirectedRequest);
     }
     let end = rest.iter().position(|byte| b"/?".contains(byte)).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    let (authority, rest) = rest.split_at(end);
     if !host::is_valid(authority) {
         return Err(Status::BadRequest);
     }
-    let path = if path.starts_with(b"/") { without_query(path) } else { b"/" };
-    Ok(Target::Absolute { authority, path })
+    let (path, query) = split_query(rest);
+    let path = if path.is_empty() { b"/" } else { path };
+    Ok(Target::Absolute { authority, path, query })
 }
 
 /// Whether a path is its own decoded form: no escape, no empty segment, none that begins with a dot.
@@ -201,17 +218,21 @@ mod tests {
 
     #[test]
     fn there_are_four_forms() {
-        let path = |path: &'static str| path.as_bytes();
-        form(Method::Get, "/a?b?c", Ok(Target::Origin { path: path("/a") }));
-        form(Method::Get, "//a", Ok(Target::Origin { path: path("//a") }));
-        for (target, authority, path) in [
-            ("http://h/p?q", "h", "/p"),
-            ("HTTP://h:80", "h:80", "/"),
-            ("http://h?x", "h", "/"),
-            ("http://[::1]/", "[::1]", "/"),
+        for (target, path, query) in
+            [("/a?b?c", "/a", "?b?c"), ("//a", "//a", ""), ("/?", "/", "?"), ("/a/b", "/a/b", "")]
+        {
+            let (path, query) = (path.as_bytes(), query.as_bytes());
+            form(Method::Get, target, Ok(Target::Origin { path, query }));
+        }
+        for (target, authority, path, query) in [
+            ("http://h/p?q", "h", "/p", "?q"),
+            ("HTTP://h:80", "h:80", "/", ""),
+            ("http://h?x/y", "h", "/", "?x/y"),
+            ("http://[::1]/", "[::1]", "/", ""),
         ] {
             let (authority, path) = (authority.as_bytes(), path.as_bytes());
-            form(Method::Get, target, Ok(Target::Absolute { authority, path }));
+            let query = query.as_bytes();
+            form(Method::Get, target, Ok(Target::Absolute { authority, path, query }));
         }
         form(Method::Connect, "h:443", Ok(Target::Authority));
         form(Method::Options, "*", Ok(Target::Asterisk));
@@ -248,10 +269,14 @@ mod tests {
         form(Method::Get, "ftp://h/", Err(MisdirectedRequest));
     }
 
+    fn origin(path: &(impl AsRef<[u8]> + ?Sized)) -> Target<'_> {
+        Target::Origin { path: path.as_ref(), query: b"" }
+    }
+
     #[track_caller]
     fn resolve(path: &str, expected: Result<(&str, bool), Status>) {
         let mut scratch = b"left over".to_vec();
-        let target = Target::Origin { path: path.as_bytes() };
+        let target = origin(path);
         let resolved = target.resolve(&mut scratch);
         let resolved = resolved.map(|path| (path.bytes.to_vec(), path.is_directory));
         let expected =
@@ -317,14 +342,14 @@ mod tests {
     #[test]
     fn other_bytes_are_opaque() {
         let mut scratch = Vec::new();
-        let target = Target::Origin { path: b"/%c0%ae%c0%ae/%ff" };
+        let target = origin(b"/%c0%ae%c0%ae/%ff");
         assert_eq!(target.resolve(&mut scratch).unwrap().bytes, b"\xc0\xae\xc0\xae/\xff");
     }
 
     #[test]
     fn names_with_a_leading_dot_are_hidden() {
         let hidden = |path: &str| {
-            let target = Target::Origin { path: path.as_bytes() };
+            let target = origin(path);
             target.resolve(&mut Vec::new()).unwrap().is_hidden
         };
         for path in ["/.git/config", "/a/.b", "/%2ehtpasswd", "/a/.well-known", "/.well-known/.x"] {
@@ -338,7 +363,7 @@ mod tests {
     #[test]
     fn plain_paths_do_not_touch_the_scratch_space() {
         let mut scratch = Vec::new();
-        let target = Target::Origin { path: b"/static/app.js" };
+        let target = origin(b"/static/app.js");
         assert_eq!(target.resolve(&mut scratch).unwrap().bytes, b"static/app.js");
         assert_eq!(scratch.capacity(), 0);
     }

@@ -76,6 +76,7 @@ fn a_hit_allocates_nothing() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("short"), [b'a'; 1000]).unwrap();
     std::fs::write(directory.path().join("long"), [b'b'; 1 << 20]).unwrap();
+    std::fs::create_dir(directory.path().join("a b")).unwrap();
     let mut fixture = Fixture::new(directory.path());
     for (request, begins) in [
         ("GET /short HTTP/1.1\r\nHost: a\r\nUser-Agent: b\r\n\r\n", "HTTP/1.1 200 OK"),
@@ -84,6 +85,7 @@ fn a_hit_allocates_nothing() {
         ("GET /long HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK"),
         ("GET /short HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n", "HTTP/1.1 304 Not Modified"),
         ("GET /none HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 404 Not Found"),
+        ("GET /a%20b?x=1 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 301 Moved Permanently"),
     ] {
         while fixture.answer(request.as_bytes()) == Life::Waiting {
             fixture.find_out();

@@ -78,6 +78,9 @@ fn a_directory_is_its_index_or_a_redirect_to_the_path_with_a_slash() {
             ("//evil.example/../dir", "/dir/"),
             ("/%64ir", "/dir/"),
             ("/dir//sub", "/dir/sub/"),
+            ("/dir?x=1&y=%C3%A4/?", "/dir/?x=1&y=%C3%A4/?"),
+            ("//dir?//evil.example", "/dir/?//evil.example"),
+            ("/dir?x=\"y\"", "/dir/"),
             ("/%C3%A4%20&", "/%C3%A4%20&/"),
             ("/%C3%A4%20%26/50%25", "/%C3%A4%20&/50%25/"),
         ] {
