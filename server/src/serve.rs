@@ -72,7 +72,9 @@ fn check_root(root: &Path) -> anyhow::Result<()> {
     }
     let advice = "name a directory that exists and can be read";
     let shown = root.display();
-    fs::read_dir(root).map_err(|error| anyhow!("cannot serve {shown}: {error}; {advice}"))?;
+    // What is needed is to find names in it (search permission). Its list of names is never read.
+    let inside = fs::metadata(root.join("."));
+    inside.map_err(|error| anyhow!("cannot serve {shown}: {error}; {advice}"))?;
     Ok(())
 }
 

@@ -213,3 +213,15 @@ fn what_may_not_be_read_is_not_there() {
         fs::set_permissions(site.path("closed"), Permissions::from_mode(0o755)).unwrap();
     });
 }
+
+#[test]
+fn a_directory_whose_names_may_not_be_listed_is_served() {
+    on_each_driver(|driver| {
+        let site = Site::usual();
+        fs::set_permissions(site.root(), Permissions::from_mode(0o711)).unwrap();
+        let server = Server::spawn(unprivileged(&site, driver));
+        let mut client = Client::connect(server.address());
+        assert_eq!(client.get("/").text(), "<p>the index</p>");
+        assert_eq!(client.get("/none").status, 404);
+    });
+}

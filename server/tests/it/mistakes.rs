@@ -66,11 +66,15 @@ fn a_directory_that_cannot_be_served_is_code_1() {
 }
 
 #[test]
-fn a_directory_that_may_not_be_read_is_code_1() {
-    let site = Site::new();
-    fs::set_permissions(site.root(), Permissions::from_mode(0o000)).unwrap();
-    let ran = finish(crate::files::unprivileged(&site, "auto"));
-    assert_fails(&ran, 1, &["Permission denied", "name a directory that exists and can be read"]);
+fn a_directory_that_may_not_be_searched_is_code_1() {
+    // A list of the names that may be read is no permission to open one of them.
+    for mode in [0o000, 0o644, 0o666] {
+        let site = Site::new();
+        fs::set_permissions(site.root(), Permissions::from_mode(mode)).unwrap();
+        let ran = finish(crate::files::unprivileged(&site, "auto"));
+        let advice = "name a directory that exists and can be read";
+        assert_fails(&ran, 1, &["Permission denied", advice]);
+    }
 }
 
 #[test]
